@@ -1,0 +1,5 @@
+"""The command `lyra-hf`."""
+
+from .app import main
+
+__all__ = ["main"]

@@ -1,0 +1,222 @@
+"""The commands of `lyra-hf`: each reads its arguments here and does its work elsewhere."""
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import UserError
+from .console import counting, messages, print_result
+
+app = typer.Typer(
+    name="lyra-hf",
+    help="Lyra: a tiny, exact model of protein, DNA and RNA sequences.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ModelArgument = Annotated[str, typer.Argument(help="A shipped name (see `lyra-hf checkpoints`) or a folder.")]
+ColumnOption = Annotated[str, typer.Option("--column", help="The column that holds the sequences.")]
+PairOption = Annotated[
+    str | None, typer.Option("--pair-column", help="The column of the second sequences, for models of pairs.")
+]
+TargetOption = Annotated[
+    list[str] | None, typer.Option("--target", help="The column to predict; give it again for several.")
+]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
+
+
+@app.command()
+def predict(
+    model: ModelArgument,
+    input_path: Annotated[
+        str, typer.Argument(metavar="INPUT", help=".csv .tsv .parquet .fasta .txt (text ones also .gz), or -.")
+    ],
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help=".csv .tsv .parquet .jsonl; else CSV on standard output.")
+    ] = None,
+    column: ColumnOption = "sequence",
+    pair_column: PairOption = None,
+    device: DeviceOption = None,
+    batch_size: Annotated[int | None, typer.Option(help="Most sequences per batch.")] = None,
+) -> None:
+    """Score the sequences of a file. Columns and order are kept, and the predictions added."""
+    from ..inference.files import predict_file
+
+    with counting("scoring") as on_progress:
+        rows = predict_file(
+            model,
+            input_path,
+            output,
+            column=column,
+            pair_column=pair_column,
+            device=device,
+            batch_size=batch_size,
+            on_progress=on_progress,
+        )
+    if output not in (None, "-"):
+        messages.print(f"{rows:,} sequences scored: {output}")
+
+
+@app.command()
+def train(
+    data: Annotated[str | None, typer.Argument(help="A labelled table: .csv .tsv .parquet.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to write the model to.")] = None,
+    target: TargetOption = None,
+    task: Annotated[str | None, typer.Option(help="A task of the catalogue, in place of DATA and --target.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the catalogue's tables, else LYRA_HF_DATA.")] = None,
+    column: ColumnOption = "sequence",
+    pair_column: PairOption = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="The column of splits (train, validation, test); `split` if there is one.")
+    ] = None,
+    alphabet: Annotated[
+        str | None, typer.Option(help="protein, dna, rna, or the letters; told from the sequences otherwise.")
+    ] = None,
+    problem: Annotated[
+        str | None, typer.Option(help="regression, classification or multi-label; told from the labels otherwise.")
+    ] = None,
+    per_residue: Annotated[bool, typer.Option("--per-residue", help="A label for each residue.")] = False,
+    label_transform: Annotated[str | None, typer.Option(help="log or rank, for skewed labels.")] = None,
+    bidirectional: Annotated[bool, typer.Option("--bidirectional", help="Read sequences from both ends.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Most passes over the training rows.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Sequences per step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without progress before stopping; 0: never.")] = None,
+    class_weights: Annotated[bool, typer.Option("--class-weights", help="Weigh rare classes up.")] = False,
+    metric: Annotated[str | None, typer.Option(help="What the best epoch is picked by.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+) -> None:
+    """Train a model on a table of one's own, or on a task of the catalogue."""
+    from .training import TrainRequest, run_training
+
+    if output is None:
+        raise UserError("name the folder to write the model to, with -o")
+    changes = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "patience": patience,
+        "class_weights": class_weights or None,
+        "seed": seed,
+    }
+    model_options = {"label_transform": label_transform, "bidirectional": bidirectional or None}
+    report = run_training(
+        TrainRequest(
+            data=data,
+            task=task,
+            data_dir=data_dir,
+            targets=tuple(target or ()),
+            column=column,
+            pair_column=pair_column,
+            split_column=split_column,
+            alphabet=alphabet,
+            problem=problem,
+            per_residue=per_residue,
+            metric=metric,
+            model_options={name: value for name, value in model_options.items() if value is not None},
+            changes={name: value for name, value in changes.items() if value is not None},
+        ),
+        output,
+    )
+    print_result(json.dumps(report))
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument,
+    data: Annotated[str, typer.Argument(help="A labelled table: .csv .tsv .parquet.")],
+    target: TargetOption = None,
+    split: Annotated[str | None, typer.Option(help="Only the rows of this split.")] = None,
+    split_column: Annotated[str, typer.Option(help="The column of splits.")] = "split",
+    column: ColumnOption = "sequence",
+    pair_column: PairOption = None,
+    output_name: Annotated[
+        str | None, typer.Option("--output", help="Of a model with several outputs, the one that --target labels.")
+    ] = None,
+    device: DeviceOption = None,
+) -> None:
+    """Measure a model on a labelled table; one JSON object on standard output."""
+    from .evaluation import run_evaluation
+
+    if not target:
+        raise UserError("name the column of labels, with --target")
+    print_result(
+        json.dumps(
+            run_evaluation(
+                model,
+                data,
+                targets=tuple(target),
+                split=split,
+                split_column=split_column,
+                column=column,
+                pair_column=pair_column,
+                output_name=output_name,
+                device=device,
+            )
+        )
+    )
+
+
+@app.command()
+def tasks(name: Annotated[str | None, typer.Argument(help="Show this task in full.")] = None) -> None:
+    """List the tasks of the catalogue, or show one."""
+    from .listing import show_task, show_tasks
+
+    if name is None:
+        show_tasks()
+    else:
+        show_task(name)
+
+
+@app.command()
+def checkpoints() -> None:
+    """List the checkpoints that come with the package."""
+    from .listing import show_checkpoints
+
+    show_checkpoints()
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(metavar="AUTHORS_CHECKPOINT", help="A PyTorch file of the authors'.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write.")],
+    alphabet: Annotated[str, typer.Option(help="protein, dna or rna.")],
+) -> None:
+    """Turn a state dict of the authors' code into a checkpoint folder."""
+    from ..convert import convert_checkpoint
+
+    config = convert_checkpoint(checkpoint, output, alphabet)
+    messages.print(f"{output}: {config.alphabet} model with {config.num_labels} output(s)")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line: exit status 0, 2 for what the user can mend, 130 for Ctrl-C."""
+    warnings.showwarning = _show_warning
+    try:
+        app(arguments)
+    except UserError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted", status=130)
+    except BrokenPipeError:  # the reader of our output has gone; there is nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+    except OSError as error:
+        _fail(f"{error.filename or 'file'}: {error.strerror or error}")
+
+
+def _fail(message: str, status: int = 2) -> None:
+    sys.stderr.write("lyra-hf: " + " ".join(message.split()) + "\n")
+    raise SystemExit(status)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+    """Our own warnings in a line; those of libraries are not for the user of a command."""
+    if category.__module__.startswith("lyra_hf"):
+        sys.stderr.write(f"lyra-hf: warning: {message}\n")

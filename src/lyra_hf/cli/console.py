@@ -1,0 +1,73 @@
+"""What the command line shows: messages and progress on standard error, results on standard output."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn
+from transformers import TrainerCallback
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_result(text: str) -> None:
+    """Write a line to standard output, where results go."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def results_console() -> Console:
+    """A console on standard output, for tables."""
+    return Console(file=sys.stdout, highlight=False)
+
+
+@contextmanager
+def counting(description: str) -> Iterator[Any]:
+    """Show how many sequences are done; yields a function that takes a number of further ones."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("[progress.description]{task.description}"),
+        TextColumn("{task.completed:,.0f} sequences"),
+        TimeElapsedColumn(),
+        console=messages,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(description, total=None)
+        yield lambda number: progress.advance(task, number)
+
+
+class TrainingProgress(TrainerCallback):
+    """A bar of epochs with the last loss and validation metric."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.progress = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs  {task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=messages,
+        )
+        self.figures: dict[str, str] = {}
+        self.task: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Start the bar where the run starts or goes on."""
+        self.task = self.progress.add_task("", total=int(args.num_train_epochs), completed=int(state.epoch or 0), figures="")
+        self.progress.start()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Show the newest figures."""
+        for key, name in (("loss", "loss"), (f"eval_{self.metric}", f"validation {self.metric}")):
+            if logs and key in logs:
+                self.figures[name] = f"{float(logs[key]):.4f}"
+        figures = "  ".join(f"{name} {figure}" for name, figure in self.figures.items())
+        self.progress.update(self.task, completed=int(state.epoch or 0), figures=figures)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Leave the bar as it is."""
+        self.progress.stop()

@@ -1,0 +1,139 @@
+# Copyright 2026 The lyra_hf authors. Licensed under the Apache License, Version 2.0.
+"""LyraConfig: the shape of a Lyra model, and the checks that keep it sensible.
+
+No `from __future__ import annotations` here: it would switch off the checks of the fields' types.
+"""
+
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+from .alphabets import PAD_ID, get_alphabet
+
+
+@strict
+class LyraConfig(PreTrainedConfig):
+    r"""Configuration of a Lyra model (Ramesh et al. 2025, arXiv 2503.16351).
+
+    The defaults are the authors' released model: 47,169 parameters for protein with one output, 46,145 for DNA or RNA.
+
+    Args:
+        alphabet: "protein", "dna", "rna", or a string of different letters.
+        hidden_size: channels of the model, the paper's d_model.
+        pgc_hidden_sizes: hidden width of each projected gated convolution (PGC), in order.
+        conv_kernel: letters that a PGC's depthwise convolution sees, centred; an odd number.
+        state_size: real states per channel of the S4D layer, that is half as many complex pairs; an even number.
+        num_hidden_layers: S4D layers, each with its norm before it and a residual around it.
+        dropout: probability of dropout in the S4D layers, of whole channels inside and of single values after.
+        bidirectional: a second kernel in each S4D layer reads the sequence from its end; the two results are added.
+        pooling: how the positions of a sequence become one vector: "mean", "max", "last" (the last real position)
+            or "attention" (a learned weighting; one vector of `hidden_size` more).
+        pair_input: the input is a pair of sequences of equal length, one behind the other (a guide, then its
+            target). Letter k of the first and letter k of the second enter the model together, as one position.
+        reverse_complement: the model's outputs are averaged over both strands (DNA and RNA only).
+        time_step_min: smallest initial step size (dt) of the S4D layers.
+        time_step_max: largest initial step size (dt) of the S4D layers.
+        rms_norm_eps: added to the mean square in the RMS norms.
+        label_transform: scale on which a regression head works: None (standardised labels), "log" (logarithm of
+            the distance above a floor) or "rank" (normal scores of the labels' ranks). Predictions are in the
+            labels' own units in every case.
+        num_labels: outputs of the head, 1 unless told. `id2label` names them.
+        problem_type: "regression", "single_label_classification" or "multi_label_classification"; where it is None,
+            one output means regression, and several are decided by the labels.
+
+    Raises:
+        StrictDataclassFieldValidationError: a field has the wrong type.
+        StrictDataclassClassValidationError: a field has a value that makes no sense; the message says which.
+    """
+
+    model_type = "lyra"
+
+    alphabet: str = "protein"
+    hidden_size: int = 64
+    pgc_hidden_sizes: list[int] | tuple[int, ...] = (16, 128)
+    conv_kernel: int = 3
+    state_size: int = 64
+    num_hidden_layers: int = 1
+    dropout: float | int = 0.2
+    bidirectional: bool = False
+    pooling: Literal["mean", "max", "last", "attention"] = "mean"
+    pair_input: bool = False
+    reverse_complement: bool = False
+    time_step_min: float = 0.001
+    time_step_max: float = 0.1
+    rms_norm_eps: float = 1e-8
+    label_transform: Literal["log", "rank"] | None = None
+    pad_token_id: int | None = PAD_ID
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.pgc_hidden_sizes = list(self.pgc_hidden_sizes)
+        # The base class would choose two outputs.
+        if self.id2label is None and kwargs.get("num_labels") is None:
+            kwargs["num_labels"] = 1
+        super().__post_init__(**kwargs)
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """What differs from the defaults, to be saved; always with the outputs, whose default differs from the base's."""
+        output = super().to_diff_dict()
+        # As strings, because JSON has no other keys.
+        output["id2label"] = {str(index): name for index, name in (self.id2label or {}).items()}
+        output["label2id"] = dict(self.label2id or {})
+        return output
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids: padding, unknown, the letters, the ambiguity codes."""
+        return len(get_alphabet(self.alphabet).vocabulary)
+
+    @property
+    def num_letters(self) -> int:
+        """Letters of the alphabet proper: the columns of the encoder (twice as many for pairs)."""
+        return len(get_alphabet(self.alphabet).letters)
+
+    def validate_alphabet(self) -> None:
+        """The alphabet exists, and can do what the other fields ask of it."""
+        alphabet = get_alphabet(self.alphabet)
+        if self.reverse_complement and not alphabet.complements:
+            raise ValueError(f"reverse_complement needs the alphabet 'dna' or 'rna'; this one is {self.alphabet!r}")
+        if self.reverse_complement and self.pair_input:
+            raise ValueError("reverse_complement and pair_input exclude each other: a pair has its own direction")
+        if self.pad_token_id != PAD_ID:
+            raise ValueError(f"pad_token_id is {PAD_ID} in every Lyra tokenizer, not {self.pad_token_id}")
+
+    def validate_sizes(self) -> None:
+        """Every size is at least one, and even or odd where the model needs it so."""
+        sizes = {
+            "hidden_size": self.hidden_size,
+            "conv_kernel": self.conv_kernel,
+            "state_size": self.state_size,
+            "num_hidden_layers": self.num_hidden_layers,
+            **{f"pgc_hidden_sizes[{index}]": size for index, size in enumerate(self.pgc_hidden_sizes)},
+        }
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1, not {size}")
+        if self.state_size % 2:
+            raise ValueError(f"state_size must be even (real states come in conjugate pairs), not {self.state_size}")
+        if self.conv_kernel % 2 == 0:
+            raise ValueError(f"conv_kernel must be odd (the convolution is centred), not {self.conv_kernel}")
+
+    def validate_ranges(self) -> None:
+        """Probabilities and positive numbers are in their ranges."""
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+        if not 0 < self.time_step_min <= self.time_step_max:
+            raise ValueError(
+                f"time steps must satisfy 0 < time_step_min <= time_step_max, not {self.time_step_min} and "
+                f"{self.time_step_max}"
+            )
+        if self.rms_norm_eps < 0:
+            raise ValueError(f"rms_norm_eps must not be negative, is {self.rms_norm_eps}")
+
+    def validate_problem_type(self) -> None:
+        """The kind of problem is one of the three (the base class accepts any)."""
+        known = ("regression", "single_label_classification", "multi_label_classification")
+        if self.problem_type is not None and self.problem_type not in known:
+            raise ValueError(f"problem_type must be one of {', '.join(known)}, not {self.problem_type!r}")
+        if self.label_transform is not None and self.problem_type not in (None, "regression"):
+            raise ValueError(f"label_transform is for regression; problem_type is {self.problem_type!r}")

@@ -1,0 +1,119 @@
+"""Loads a model from a shipped name or a folder, and says in one line what is wrong with a folder that holds none."""
+
+import json
+import logging
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+
+from ..checkpoints import model_folder
+from ..configuration_lyra import LyraConfig
+from ..errors import UserError
+from ..modeling_lyra import (
+    LyraForRegression,
+    LyraForSequenceClassification,
+    LyraForTokenClassification,
+    LyraPreTrainedModel,
+)
+
+_HEADS: dict[str, type[LyraPreTrainedModel]] = {
+    head.__name__: head for head in (LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification)
+}
+_WEIGHTS = "model.safetensors"
+_PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.bin")
+
+
+def load_config(folder: Path) -> LyraConfig:
+    """The configuration in a model's folder.
+
+    Raises:
+        UserError: it cannot be read, is of another model, or has a value that makes no sense.
+    """
+    path = folder / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    found = content.get("model_type") if isinstance(content, dict) else None
+    if found != LyraConfig.model_type:
+        raise UserError(f"{path}: model_type is {found!r}; this package runs {LyraConfig.model_type!r} models")
+    try:
+        config = LyraConfig.from_pretrained(folder)
+    except Exception as error:  # strict dataclasses raise several kinds of errors, all with a message for the reader
+        raise UserError(f"{path}: {_last_line(error)}") from error
+    return config
+
+
+def load_model(name_or_path: str) -> LyraPreTrainedModel:
+    """The model with its head, in evaluation mode, from a shipped name or a folder.
+
+    Raises:
+        UserError: no such name or folder, or the folder's weights are missing, damaged, pickled or of another shape.
+    """
+    folder = model_folder(name_or_path)
+    config = load_config(folder)
+    architecture = (config.architectures or [None])[0]
+    if architecture not in _HEADS:
+        raise UserError(
+            f"{folder / 'config.json'}: architectures is {config.architectures}; "
+            f"to predict, one of {', '.join(_HEADS)} is needed"
+        )
+    _check_weights(folder)
+    verbosity = transformers.utils.logging.get_verbosity()
+    transformers.utils.logging.set_verbosity(logging.CRITICAL)  # what it would log about keys is checked below
+    try:
+        model, info = _HEADS[architecture].from_pretrained(
+            folder, config=config, output_loading_info=True, use_safetensors=True, local_files_only=True
+        )
+    except Exception as error:
+        raise UserError(f"{folder / _WEIGHTS}: {_last_line(error)}") from error
+    finally:
+        transformers.utils.logging.set_verbosity(verbosity)
+    for problem, keys in (("has no", info["missing_keys"]), ("has an unknown", info["unexpected_keys"])):
+        if keys:
+            raise UserError(f"{folder / _WEIGHTS}: {problem} tensor {min(keys)!r}; it does not fit its config.json")
+    loaded: LyraPreTrainedModel = model.eval()
+    return loaded
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for, or the best there is.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {str(device)!r} is not available here ({_first_line(error)})") from error
+    return chosen
+
+
+def _check_weights(folder: Path) -> None:
+    path = folder / _WEIGHTS
+    if not path.is_file():
+        pickles = sorted(found.name for pattern in _PICKLES for found in folder.glob(pattern))
+        if pickles:
+            raise UserError(
+                f"{folder / pickles[0]}: a pickle, which can run any code when it is read, and is refused; "
+                f"weights must be in {_WEIGHTS} (for the authors' checkpoints: lyra-hf convert)"
+            )
+        raise UserError(f"{folder}: no {_WEIGHTS} in this folder")
+    try:
+        with safe_open(path, framework="pt") as weights:
+            weights.keys()
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a safetensors file, or cut short ({_first_line(error)})") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0]
+
+
+def _last_line(error: BaseException) -> str:
+    return str(error).strip().rsplit("\n", 1)[-1].strip()

@@ -1,0 +1,692 @@
+# Copyright 2026 The lyra_hf authors. Licensed under the Apache License, Version 2.0.
+"""Lyra: two projected gated convolutions, S4D, a pool and a linear head (Ramesh et al. 2025, arXiv 2503.16351).
+
+Read from top to bottom, it is the whole model:
+
+    letters -> linear -> PGC(16) -> PGC(128) -> [norm -> S4D -> dropout -> + residual] -> mean -> linear
+
+Letters in shapes: B batch, L length, H hidden_size, N state_size, E width of a PGC, O outputs, V vocabulary.
+
+Padding: a position that is padding is set to zero before everything that mixes positions (the depthwise convolutions,
+S4D, the pool), so that nothing of it reaches a real position, wherever it lies and however much of it there is.
+"""
+
+import math
+from collections.abc import Callable
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput, TokenClassifierOutput
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .alphabets import get_alphabet
+from .configuration_lyra import LyraConfig
+from .ssm import (
+    Modes,
+    chunked_scan,
+    convolution_path,
+    discretize,
+    fft_convolution,
+    s4d_kernel,
+    toeplitz_convolution,
+    toeplitz_matrix,
+)
+
+IGNORE_INDEX = -100  # class labels that do not count; a real-valued label that does not count is NaN
+RANK_KNOTS = 129  # points of the piecewise linear curve between normal scores and labels
+RANK_RANGE = 3.0  # the curve spans normal scores from -3 to 3
+
+
+class Float32Floor(nn.Module):
+    """A module whose own floating-point tensors are never cast below float32.
+
+    The state-space parameters lose their meaning in half precision (a decay of 0.999 becomes 1), and labels lose digits.
+    So `model.half()` and `model.to(torch.bfloat16)` move these tensors without narrowing them; float64 passes.
+    """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Float32Floor":
+        def at_least_float32(tensor: Tensor) -> Tensor:
+            out = fn(tensor)
+            if out.is_floating_point() and out.element_size() < 4 <= tensor.element_size():
+                return tensor.to(out.device, torch.float32)
+            return out
+
+        return super()._apply(at_least_float32, recurse)
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """The tensor itself where it has float32 precision or better, else a float32 copy."""
+    return tensor if tensor.element_size() >= 4 else tensor.float()
+
+
+class LyraRMSNorm(nn.Module):
+    """Root-mean-square norm over the last dimension (Zhang & Sennrich 2019), computed in float32 or better."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        x = at_least_float32(hidden_states)
+        x = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)
+        return x.to(hidden_states.dtype) * self.weight
+
+
+class LyraEmbedding(nn.Module):
+    """The encoder: a linear map of each letter's composition over the alphabet.
+
+    A letter is one-hot, an ambiguity code the even mixture of what it stands for, padding is zero. As there are only as
+    many different inputs as token ids, the map is applied to the table of compositions and its rows are looked up.
+    """
+
+    def __init__(self, config: LyraConfig) -> None:
+        super().__init__()
+        letters = config.num_letters * (2 if config.pair_input else 1)
+        self.weight = nn.Parameter(torch.empty(config.hidden_size, letters))
+        self.bias = nn.Parameter(torch.empty(config.hidden_size))
+        self.alphabet = config.alphabet
+        self.register_buffer("composition", self.make_composition(), persistent=False)
+
+    def make_composition(self) -> Tensor:
+        """The composition of each token id over the alphabet: (V, letters)."""
+        return torch.tensor(get_alphabet(self.alphabet).composition)
+
+    def forward(self, input_ids: Tensor, pair_ids: Tensor | None = None) -> Tensor:
+        """Embed (B, L) token ids, of a pair both members, as (B, L, H)."""
+        composition = self.composition.to(self.weight.dtype)
+        if pair_ids is None:
+            return F.embedding(input_ids, F.linear(composition, self.weight, self.bias))
+        first, second = self.weight.chunk(2, dim=-1)
+        table = F.linear(composition, first, self.bias)
+        return F.embedding(input_ids, table) + F.embedding(pair_ids, F.linear(composition, second))
+
+
+class LyraPGC(nn.Module):
+    """Projected gated convolution: each position multiplied with a short convolution over its neighbours.
+
+    Without its norms it is exactly a polynomial of degree 2 in the letters within `conv_kernel // 2` of a position,
+    which is where the model's epistasis comes from (paper, section on PGC).
+    """
+
+    def __init__(self, config: LyraConfig, width: int) -> None:
+        super().__init__()
+        self.in_proj = nn.Linear(config.hidden_size, 2 * width)
+        self.in_norm = LyraRMSNorm(2 * width, config.rms_norm_eps)
+        self.conv = nn.Conv1d(width, width, config.conv_kernel, padding=config.conv_kernel // 2, groups=width)
+        self.out_proj = nn.Linear(width, config.hidden_size)
+        self.out_norm = LyraRMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        """Map (B, L, H) to (B, L, H); `mask` (B, L, 1) is 1 at real positions and 0 at padding."""
+        x, v = self.in_norm(self.in_proj(hidden_states)).chunk(2, dim=-1)  # each (B, L, E)
+        x = self.conv((x * mask).transpose(1, 2)).transpose(1, 2)  # (B, L, E) -> (B, E, L) -> (B, L, E)
+        return self.out_norm(self.out_proj(v * x))
+
+
+class _KernelCache(NamedTuple):
+    """A kernel, its Toeplitz matrix where one was made, and the parameters both were made from."""
+
+    parameters: tuple[Tensor, ...]
+    modes: Modes
+    kernel: Tensor
+    matrix: Tensor | None
+
+
+class LyraS4DConvolution(Float32Floor):
+    """The linear, causal part of S4D: u -> K * u + D u, in float32 or better.
+
+    The kernel depends on the parameters alone. In evaluation it is kept from one call to the next, and made anew as soon
+    as a parameter has another value.
+    """
+
+    def __init__(self, config: LyraConfig) -> None:
+        super().__init__()
+        channels, num_modes = config.hidden_size, config.state_size // 2
+        self.time_step_range = (config.time_step_min, config.time_step_max)
+        self.log_dt = nn.Parameter(torch.empty(channels))
+        self.log_A_real = nn.Parameter(torch.empty(channels, num_modes))
+        self.A_imag = nn.Parameter(torch.empty(channels, num_modes))
+        self.C = nn.Parameter(torch.empty(channels, num_modes, 2))
+        self.D = nn.Parameter(torch.empty(channels))
+        self._cache: _KernelCache | None = None
+
+    def forward(self, u: Tensor, *, reverse: bool = False) -> Tensor:
+        """Convolve (B, L, H) along L, from the end towards the start if `reverse`; padding must already be zero."""
+        with torch.autocast(device_type=u.device.type, enabled=False):
+            x = u.to(self.D.dtype)
+            x = x.flip(1) if reverse else x
+            x = x.permute(2, 0, 1)  # (B, L, H) -> (H, B, L)
+            y = self.convolve(x.contiguous()) + self.D[:, None, None] * x
+            y = y.permute(1, 2, 0)  # (H, B, L) -> (B, L, H)
+            return y.flip(1) if reverse else y
+
+    def modes(self) -> Modes:
+        """The discretised modes that the parameters describe."""
+        return discretize(self.log_dt, self.log_A_real, self.A_imag, self.C)
+
+    def convolve(self, u: Tensor) -> Tensor:
+        """The causal convolution K * u of u (H, B, L), by the way that suits the length."""
+        length = u.shape[-1]
+        if torch.is_grad_enabled() or self.training or torch.compiler.is_compiling():
+            path = convolution_path(length, gradients=torch.is_grad_enabled())
+            modes = self.modes()
+            if path == "scan":
+                return chunked_scan(u, modes)[0]
+            kernel = s4d_kernel(modes, length)
+            return fft_convolution(u, kernel) if path == "fft" else toeplitz_convolution(u, toeplitz_matrix(kernel))
+        path = convolution_path(length, gradients=False)
+        cache = self.cached(length if path != "scan" else 0, matrix=path == "toeplitz")
+        if path == "scan":
+            return chunked_scan(u, cache.modes)[0]
+        if cache.matrix is None:
+            return fft_convolution(u, cache.kernel[:, :length])
+        return toeplitz_convolution(u, cache.matrix[:, :length, :length])
+
+    def cached(self, length: int, *, matrix: bool) -> _KernelCache:
+        """The kernel for sequences of up to `length`: the one kept, if it is long enough and its parameters stand.
+
+        Values are compared rather than version counters, which do not see a change made through `parameter.data`.
+        """
+        parameters = (self.log_dt, self.log_A_real, self.A_imag, self.C)
+        cache = self._cache
+        if (
+            cache is None
+            or cache.kernel.shape[-1] < length
+            or (matrix and cache.matrix is None)
+            or any(
+                now.dtype != then.dtype or now.device != then.device or not torch.equal(now, then)
+                for now, then in zip(parameters, cache.parameters, strict=True)
+            )
+        ):
+            modes = self.modes()
+            kernel = s4d_kernel(modes, max(length, 1))
+            cache = _KernelCache(
+                parameters=tuple(parameter.detach().clone() for parameter in parameters),
+                modes=modes,
+                kernel=kernel,
+                matrix=toeplitz_matrix(kernel) if matrix else None,
+            )
+            self._cache = cache
+        return cache
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied or serialised: everything but the kernel, which is made again."""
+        return {**self.__dict__, "_cache": None}
+
+
+class LyraS4DLayer(GradientCheckpointingLayer):
+    """norm -> S4D -> GELU -> dropout of channels -> linear and gate -> dropout, added to the norm's input."""
+
+    def __init__(self, config: LyraConfig) -> None:
+        super().__init__()
+        self.norm = LyraRMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.convolution = LyraS4DConvolution(config)
+        self.backward_convolution = LyraS4DConvolution(config) if config.bidirectional else None
+        self.output_linear = nn.Linear(config.hidden_size, 2 * config.hidden_size)
+        self.dropout = config.dropout
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        """Map (B, L, H) to (B, L, H); `mask` (B, L, 1) is 1 at real positions and 0 at padding."""
+        u = self.norm(hidden_states) * mask
+        y = self.convolution(u)
+        if self.backward_convolution is not None:
+            y = y + self.backward_convolution(u, reverse=True)
+        y = F.gelu(y).to(hidden_states.dtype)
+        if self.training and self.dropout > 0:  # the same channels are dropped at every position
+            y = y * F.dropout(y.new_ones(y.shape[0], 1, y.shape[2]), self.dropout)
+        y = F.glu(self.output_linear(y), dim=-1)
+        return hidden_states + F.dropout(y, self.dropout, self.training)
+
+
+class LyraPooler(nn.Module):
+    """Makes one vector of a sequence's real positions; a sequence of padding alone gives zeros."""
+
+    def __init__(self, config: LyraConfig) -> None:
+        super().__init__()
+        self.pooling = config.pooling
+        self.attention = nn.Linear(config.hidden_size, 1, bias=False) if config.pooling == "attention" else None
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        """Pool (B, L, H) to (B, H), in float32 or better; `mask` (B, L, 1) is 1 at real positions."""
+        x = at_least_float32(hidden_states)
+        mask = mask.to(x.dtype)
+        if self.pooling == "mean":
+            return (x * mask).sum(1) / mask.sum(1).clamp(min=1)
+        if self.pooling == "max":
+            return x.masked_fill(mask == 0, -torch.inf).amax(1).masked_fill(mask.amax(1) == 0, 0)
+        if self.attention is not None:
+            scores = at_least_float32(self.attention(hidden_states)).masked_fill(mask == 0, torch.finfo(x.dtype).min)
+            return (x * mask * scores.softmax(1)).sum(1)
+        # "last": the real position that no real position follows.
+        followers = mask.flip(1).cumsum(1).flip(1)  # real positions from here to the end, this one included
+        return (x * mask * (followers == 1)).sum(1)
+
+
+class LyraPreTrainedModel(PreTrainedModel):
+    """What all Lyra models share: configuration, initial values, and which tensors stay in float32."""
+
+    config: LyraConfig
+    base_model_prefix = "lyra"
+    main_input_name = "input_ids"
+    input_modalities = ("text",)
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # losses are means over the labels that count, also when gradients are accumulated
+    _no_split_modules = ["LyraS4DLayer"]
+    _keep_in_fp32_modules_strict = {"convolution", "backward_convolution", "label_scale"}
+    _can_record_outputs = {"hidden_states": LyraS4DLayer}
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Initial values as the authors have them: PyTorch's own for linear maps and convolutions, S4D-Lin for S4D."""
+        if isinstance(module, nn.Linear | nn.Conv1d | LyraEmbedding):
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+            if module.bias is not None:
+                bound = 1 / math.sqrt(module.weight[0].numel())
+                init.uniform_(module.bias, -bound, bound)
+        if isinstance(module, LyraEmbedding):
+            init.copy_(module.composition, module.make_composition())
+        elif isinstance(module, LyraRMSNorm):
+            init.ones_(module.weight)
+        elif isinstance(module, LyraS4DConvolution):
+            low, high = module.time_step_range
+            init.uniform_(module.log_dt, math.log(low), math.log(high))
+            init.constant_(module.log_A_real, math.log(0.5))
+            frequencies = math.pi * torch.arange(module.A_imag.shape[-1], dtype=torch.float64)
+            init.copy_(module.A_imag, frequencies.expand_as(module.A_imag))
+            init.normal_(module.C, std=math.sqrt(0.5))  # complex normal of variance 1
+            init.normal_(module.D)
+        elif isinstance(module, LyraLabelScale):
+            init.zeros_(module.mean)
+            init.ones_(module.std)
+            init.zeros_(module.floor)
+            init.copy_(module.knots, module.rank_scores().unsqueeze(-1).expand_as(module.knots))
+
+
+class LyraModel(LyraPreTrainedModel):
+    """The Lyra encoder: token ids in, a vector per position and a pooled vector per sequence out."""
+
+    def __init__(self, config: LyraConfig) -> None:
+        super().__init__(config)
+        self.encoder = LyraEmbedding(config)
+        self.pgc = nn.ModuleList(LyraPGC(config, width) for width in config.pgc_hidden_sizes)
+        self.layers = nn.ModuleList(LyraS4DLayer(config) for _ in range(config.num_hidden_layers))
+        self.pooler = LyraPooler(config)
+        if config.reverse_complement:
+            self.register_buffer("complement_ids", self.make_complement_ids(), persistent=False)
+        self.post_init()
+
+    def make_complement_ids(self) -> Tensor:
+        """Token id -> token id of the complement: (V,)."""
+        return torch.tensor(get_alphabet(self.config.alphabet).complement_ids)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder, the linear map of the letters' compositions."""
+        return self.encoder
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, LyraModel) and module.config.reverse_complement:
+            init.copy_(module.complement_ids, module.make_complement_ids())
+
+    @merge_with_config_defaults
+    @capture_outputs
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPooling:
+        """Run the model.
+
+        Args:
+            input_ids: (B, L) token ids; for a model of pairs (B, 2L), the first sequence's letters and then the second's.
+            attention_mask: (B, L) or (B, 2L) like `input_ids`, 1 at real positions, 0 at padding. Without it every id but
+                that of [PAD] is real. A position whose id is that of [PAD] is padding in any case.
+            inputs_embeds: (B, L, H), the encoder's output, in place of `input_ids`.
+            **kwargs: `output_hidden_states`, `return_dict`.
+
+        Returns:
+            `last_hidden_state` (B, L, H), zero at padding, and `pooler_output` (B, H).
+
+        Raises:
+            ValueError: not exactly one of `input_ids` and `inputs_embeds` is given, or embeddings to a model that
+                averages over strands.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("give exactly one of input_ids and inputs_embeds")
+        if inputs_embeds is not None:
+            if self.config.reverse_complement:
+                raise ValueError("a model with reverse_complement needs input_ids: embeddings have no complement")
+            mask = inputs_embeds.new_ones(inputs_embeds.shape[:2]) if attention_mask is None else attention_mask
+            return self.encode(inputs_embeds, mask)
+
+        mask = input_ids != self.config.pad_token_id
+        if attention_mask is not None:
+            mask = mask & (attention_mask != 0)
+        if self.config.pair_input:
+            first, second, mask = split_pair(input_ids, mask)
+            return self.encode(self.encoder(first, second), mask)
+        output = self.encode(self.encoder(input_ids), mask)
+        if self.config.reverse_complement:
+            other_ids = self.complement_ids[input_ids].flip(1)
+            other = self.encode(self.encoder(other_ids), mask.flip(1))
+            output.last_hidden_state = (output.last_hidden_state + other.last_hidden_state.flip(1)) / 2
+            output.pooler_output = (output.pooler_output + other.pooler_output) / 2
+        return output
+
+    def encode(self, hidden_states: Tensor, mask: Tensor) -> BaseModelOutputWithPooling:
+        """From embeddings (B, L, H) and a mask (B, L) to the vectors per position and per sequence."""
+        mask = mask.unsqueeze(-1).to(hidden_states.dtype)  # (B, L) -> (B, L, 1)
+        for pgc in self.pgc:
+            hidden_states = pgc(hidden_states, mask)
+        for layer in self.layers:
+            hidden_states = layer(hidden_states, mask)
+        pooled = self.pooler(hidden_states, mask).to(hidden_states.dtype)
+        return BaseModelOutputWithPooling(last_hidden_state=hidden_states * mask, pooler_output=pooled)
+
+
+def split_pair(input_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Cut rows of two sequences of equal length, one behind the other, with padding at either side.
+
+    Args:
+        input_ids: (B, 2L) token ids.
+        mask: (B, 2L), true at real positions.
+
+    Returns:
+        The first sequences and the second (B, L), aligned letter by letter from the left, and their mask (B, L).
+    """
+    length = (input_ids.shape[1] + 1) // 2
+    start = mask.long().argmax(1, keepdim=True)  # (B, 1): padding on the left
+    half = mask.sum(1, keepdim=True) // 2  # (B, 1): letters per sequence
+    position = torch.arange(length, device=input_ids.device).unsqueeze(0)  # (1, L)
+    last = input_ids.shape[1] - 1
+    first = input_ids.gather(1, (start + position).clamp(max=last))
+    second = input_ids.gather(1, (start + half + position).clamp(max=last))
+    return first, second, position < half
+
+
+class LyraLabelScale(Float32Floor):
+    """Between the scale on which a regression head works and the labels' own units; buffers, one column per output.
+
+    The head works on standardised labels: z = (t - mean) / std, with t the label itself, its logarithm above a floor, or
+    the normal score of its rank. Predictions are brought back into the labels' own units.
+    """
+
+    def __init__(self, config: LyraConfig) -> None:
+        super().__init__()
+        self.label_transform = config.label_transform
+        self.register_buffer("mean", torch.zeros(config.num_labels))
+        self.register_buffer("std", torch.ones(config.num_labels))
+        self.register_buffer("floor", torch.zeros(config.num_labels), persistent=self.label_transform == "log")
+        knots = self.rank_scores().unsqueeze(-1).repeat(1, config.num_labels)
+        self.register_buffer("knots", knots, persistent=self.label_transform == "rank")
+
+    @staticmethod
+    def rank_scores() -> Tensor:
+        """The normal scores at which the curve of the transform "rank" is kept: (K,)."""
+        return torch.linspace(-RANK_RANGE, RANK_RANGE, RANK_KNOTS)
+
+    @torch.no_grad()
+    def fit(self, labels: Tensor) -> None:
+        """Set the scale from training labels (rows, O); NaN where a label is missing.
+
+        Raises:
+            ValueError: an output has no label at all.
+        """
+        labels = labels.double()
+        if labels.isnan().all(0).any():
+            raise ValueError("an output has no label in the training rows")
+        if self.label_transform == "log":
+            # Labels at the lowest value lie one percent of the range below those that stand out from it.
+            low, high = labels.nanquantile(0.0, dim=0), labels.nanquantile(0.99, dim=0)
+            self.floor.copy_(low - 0.01 * (high - low).clamp(min=1e-12))
+        if self.label_transform == "rank":
+            normal = NormalDist()
+            quantiles = torch.tensor([normal.cdf(score) for score in self.rank_scores().tolist()], dtype=torch.float64)
+            self.knots.copy_(labels.nanquantile(quantiles, dim=0))
+        transformed = self.transform(labels)
+        self.mean.copy_(transformed.nanmean(0))
+        variance = (transformed - self.mean).square().nanmean(0)
+        self.std.copy_(torch.where(variance > 0, variance.sqrt(), 1.0))
+
+    def transform(self, labels: Tensor) -> Tensor:
+        """Labels (..., O) on the scale that is standardised."""
+        if self.label_transform == "log":
+            return (labels - self.floor).clamp(min=1e-12).log()
+        if self.label_transform == "rank":
+            return piecewise_linear(labels, self.knots, self.rank_scores().to(labels).unsqueeze(-1))
+        return labels
+
+    def standardize(self, labels: Tensor) -> Tensor:
+        """Labels (..., O) in their own units -> the scale of the head."""
+        return (self.transform(labels) - self.mean) / self.std
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Scores of the head (..., O) -> predictions in the labels' own units."""
+        transformed = at_least_float32(scores) * self.std + self.mean
+        if self.label_transform == "log":
+            return transformed.exp() + self.floor
+        if self.label_transform == "rank":
+            return piecewise_linear(transformed, self.rank_scores().to(transformed).unsqueeze(-1), self.knots)
+        return transformed
+
+
+def piecewise_linear(x: Tensor, knots_x: Tensor, knots_y: Tensor) -> Tensor:
+    """The curve through (knots_x, knots_y), constant beyond its ends: x (..., O), knots (K, O) or (K, 1), rising.
+
+    A sum of clamped ramps, so that it exports and has gradients; where two knots coincide the curve steps.
+    """
+    width = knots_x.diff(dim=0)
+    slope = torch.where(width > 0, knots_y.diff(dim=0) / width.clamp(min=torch.finfo(width.dtype).tiny), 0.0)
+    step = torch.where(width > 0, 0.0, knots_y.diff(dim=0))
+    ramp = torch.minimum((x.unsqueeze(-2) - knots_x[:-1]).clamp(min=0), width)  # (..., K - 1, O)
+    jump = (x.unsqueeze(-2) > knots_x[:-1]).to(x.dtype)
+    return knots_y[0] + (ramp * slope + jump * step).sum(-2)
+
+
+def decide_problem_type(config: LyraConfig, labels: Tensor) -> str:
+    """The kind of problem: as configured, or what the number of outputs and the labels say."""
+    if config.problem_type is not None:
+        return config.problem_type
+    if config.num_labels == 1:
+        return "regression"
+    return "multi_label_classification" if labels.is_floating_point() else "single_label_classification"
+
+
+def classification_loss(
+    logits: Tensor, labels: Tensor, problem_type: str, class_weights: Tensor | None = None
+) -> Tensor:
+    """Mean loss over the labels that count; zero, with gradients, where none does.
+
+    Args:
+        logits: (rows, O).
+        labels: (rows,) class numbers, -100 where missing; or for several labels at once (rows, O) of 0, 1 and, where
+            missing, NaN or -100.
+        problem_type: "single_label_classification" or "multi_label_classification".
+        class_weights: (O,), the weight of each class, or of the positives of each label.
+    """
+    logits = at_least_float32(logits)
+    if problem_type == "single_label_classification":
+        labels = labels.long()
+        total = F.cross_entropy(logits, labels, weight=class_weights, ignore_index=IGNORE_INDEX, reduction="sum")
+        if class_weights is None:
+            count = (labels != IGNORE_INDEX).sum()
+        else:
+            count = class_weights[labels.clamp(min=0)].masked_fill(labels == IGNORE_INDEX, 0).sum()
+        return total / count.clamp(min=torch.finfo(logits.dtype).tiny)
+    labels = labels.to(logits.dtype).view_as(logits)
+    counts = ~(labels.isnan() | (labels == IGNORE_INDEX))
+    losses = F.binary_cross_entropy_with_logits(
+        logits, labels.where(counts, 0), pos_weight=class_weights, reduction="none"
+    )
+    return losses.where(counts, 0).sum() / counts.sum().clamp(min=1)
+
+
+def regression_loss(scores: Tensor, labels: Tensor, scale: LyraLabelScale) -> Tensor:
+    """Mean squared error on the scale of the head over the labels that are not NaN: scores and labels (rows, O)."""
+    scores = at_least_float32(scores)
+    labels = labels.to(scores.dtype).view_as(scores)
+    counts = ~labels.isnan()
+    errors = scores - scale.standardize(labels.where(counts, scale.mean.to(labels.dtype)))
+    return errors.square().where(counts, 0).sum() / counts.sum().clamp(min=1)
+
+
+class LyraHead(nn.Module):
+    """A linear map to the outputs; for regression, on the labels' own scale."""
+
+    def __init__(self, config: LyraConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.linear = nn.Linear(config.hidden_size, config.num_labels)
+        self.label_scale = LyraLabelScale(config)
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        labels: Tensor | None = None,
+        mask: Tensor | None = None,
+        class_weights: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Predictions (..., O), and the loss if there are labels.
+
+        Args:
+            hidden_states: (..., H).
+            labels: (...) or (..., O).
+            mask: (...), true where a label can count.
+            class_weights: (O,), for classification.
+        """
+        scores = self.linear(hidden_states)
+        outputs = self.config.num_labels
+        if labels is None:
+            # An untrained scale is mean 0 and standard deviation 1, so an undecided problem may pass through it too.
+            is_regression = self.config.problem_type == "regression" or outputs == 1
+            return (self.label_scale(scores) if is_regression else scores), None
+        problem_type = self.config.problem_type = decide_problem_type(self.config, labels)
+        rows = scores.reshape(-1, outputs)
+        labels = labels.to(scores.device)
+        if problem_type == "single_label_classification":
+            if mask is not None:
+                labels = labels.masked_fill(~mask, IGNORE_INDEX)
+            return scores, classification_loss(rows, labels.reshape(-1), problem_type, class_weights)
+        labels = at_least_float32(labels.to(torch.get_default_dtype()) if not labels.is_floating_point() else labels)
+        if mask is not None:
+            labels = labels.reshape(*mask.shape, -1).masked_fill(~mask.unsqueeze(-1), torch.nan)
+        labels = labels.reshape(-1, outputs)
+        if problem_type == "multi_label_classification":
+            return scores, classification_loss(rows, labels, problem_type, class_weights)
+        return self.label_scale(scores), regression_loss(rows, labels, self.label_scale)
+
+
+class LyraForSequenceClassification(LyraPreTrainedModel):
+    """Lyra with a head on the pooled vector: classes, several labels at once, or one or more numbers per sequence."""
+
+    def __init__(self, config: LyraConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.lyra = LyraModel(config)
+        self.classifier = LyraHead(config)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        class_weights: Tensor | None = None,
+        **kwargs: Any,
+    ) -> SequenceClassifierOutput:
+        """Score sequences.
+
+        Args:
+            input_ids: as in `LyraModel`.
+            attention_mask: as in `LyraModel`.
+            inputs_embeds: as in `LyraModel`.
+            labels: (B,) class numbers, -100 where missing; (B, O) of 0 and 1 for several labels at once; or (B,) or
+                (B, O) numbers in their own units, NaN where missing.
+            class_weights: (O,), weights of the classes in the loss.
+            **kwargs: `output_hidden_states`, `return_dict`.
+
+        Returns:
+            `logits` (B, O): for regression predictions in the labels' own units; and `loss`, if there are labels.
+        """
+        outputs = self.lyra(input_ids, attention_mask, inputs_embeds, **kwargs)
+        logits, loss = self.classifier(outputs.pooler_output, labels, class_weights=class_weights)
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+
+
+class LyraForRegression(LyraForSequenceClassification):
+    """`LyraForSequenceClassification` for one or more numbers per sequence.
+
+    A checkpoint of it loads through `AutoModelForSequenceClassification` with the same results.
+    """
+
+    def __init__(self, config: LyraConfig) -> None:
+        if config.problem_type not in (None, "regression"):
+            raise ValueError(f"LyraForRegression needs problem_type 'regression', not {config.problem_type!r}")
+        config.problem_type = "regression"
+        super().__init__(config)
+
+
+class LyraForTokenClassification(LyraPreTrainedModel):
+    """Lyra with a head on every position: classes, several labels at once, or one or more numbers per residue."""
+
+    def __init__(self, config: LyraConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.lyra = LyraModel(config)
+        self.classifier = LyraHead(config)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        class_weights: Tensor | None = None,
+        **kwargs: Any,
+    ) -> TokenClassifierOutput:
+        """Score every residue.
+
+        Args:
+            input_ids: as in `LyraModel`.
+            attention_mask: as in `LyraModel`.
+            inputs_embeds: as in `LyraModel`.
+            labels: (B, L) class numbers, -100 where missing; or (B, L, O), (B, L) numbers, NaN where missing. What stands
+                at padding does not count.
+            class_weights: (O,), weights of the classes in the loss.
+            **kwargs: `output_hidden_states`, `return_dict`.
+
+        Returns:
+            `logits` (B, L, O), and `loss`, if there are labels.
+        """
+        outputs = self.lyra(input_ids, attention_mask, inputs_embeds, **kwargs)
+        mask = None
+        if labels is not None:
+            mask = self.label_mask(input_ids, attention_mask, labels)
+        logits, loss = self.classifier(outputs.last_hidden_state, labels, mask, class_weights)
+        return TokenClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+
+    def label_mask(self, input_ids: Tensor | None, attention_mask: Tensor | None, labels: Tensor) -> Tensor:
+        """Where a label can count: (B, L), true at real positions."""
+        mask = torch.ones(labels.shape[:2], dtype=torch.bool, device=labels.device)
+        if input_ids is not None:
+            mask = input_ids != self.config.pad_token_id
+        if attention_mask is not None:
+            mask = mask & (attention_mask != 0)
+        if self.config.pair_input and input_ids is not None:
+            mask = split_pair(input_ids, mask)[2]
+        return mask

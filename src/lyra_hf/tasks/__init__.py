@@ -1,0 +1,1 @@
+"""The catalogue of tasks: recipes, the data behind them, metrics."""

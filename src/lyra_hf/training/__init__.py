@@ -1,0 +1,1 @@
+"""Training: the Trainer, fine-tuning on a table, evaluation."""

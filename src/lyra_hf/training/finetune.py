@@ -1,0 +1,284 @@
+"""Fine-tunes a Lyra on a labelled table: from the table to a folder that predicts."""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+import transformers
+from transformers import EvalPrediction, PrinterCallback, ProgressCallback, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import EarlyStoppingCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from ..configuration_lyra import LyraConfig
+from ..errors import UserError
+from ..modeling_lyra import (
+    LyraForRegression,
+    LyraForSequenceClassification,
+    LyraForTokenClassification,
+    LyraPreTrainedModel,
+)
+from ..inference.predictor import Predictor
+from ..tasks.metrics import compute_metrics
+from ..tokenization_lyra import build_tokenizer
+from .averaging import WeightAverager
+from .data import LabelledTable, ProblemType, Rows
+from .evaluation import evaluate_rows, flatten
+from .options import TrainingOptions
+from .trainer import LyraTrainer
+
+REPORT_FILE = "training_report.json"
+_CHECKPOINTS = "checkpoints"
+_DEFAULT_METRICS: dict[ProblemType, str] = {
+    "regression": "spearman",
+    "single_label_classification": "mcc",
+    "multi_label_classification": "ap",
+}
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What a training run gave.
+
+    Attributes:
+        validation: metrics of the kept weights on the validation rows.
+        test: metrics of the kept weights on the test rows, computed once, at the end; None where there are none.
+        best_epoch: the epoch whose weights were kept, the best on validation.
+        metric: the metric it was picked by.
+        minutes: wall-clock time of training.
+        parameters: trainable parameters of the model.
+        rows: rows per split.
+        options: the training options.
+    """
+
+    validation: dict[str, Any]
+    test: dict[str, Any] | None
+    best_epoch: float
+    metric: str
+    minutes: float
+    parameters: int
+    rows: dict[str, int]
+    options: dict[str, Any]
+
+
+def default_metric(problem_type: ProblemType) -> str:
+    """What the best epoch is picked by, unless told."""
+    return _DEFAULT_METRICS[problem_type]
+
+
+def build_model(table: LabelledTable, model_options: dict[str, Any], output_names: list[str]) -> LyraPreTrainedModel:
+    """A new model for a table, its label scale set from the training rows.
+
+    Raises:
+        UserError: the options make no sense.
+    """
+    try:
+        config = LyraConfig(
+            alphabet=table.alphabet,
+            problem_type=table.problem_type,
+            id2label=dict(enumerate(output_names)),
+            label2id={name: index for index, name in enumerate(output_names)},
+            **model_options,
+        )
+    except Exception as error:  # strict dataclasses raise several kinds of errors, all with a message for the reader
+        raise UserError(f"model options: {str(error).strip().splitlines()[-1].strip()}") from error
+    if table.head == "residue":
+        model: LyraPreTrainedModel = LyraForTokenClassification(config)
+    elif table.problem_type == "regression":
+        model = LyraForRegression(config)
+    else:
+        model = LyraForSequenceClassification(config)
+    if table.problem_type == "regression":
+        labels = np.concatenate([np.reshape(row, (-1, len(output_names))) for row in table.splits["train"].labels])
+        model.classifier.label_scale.fit(torch.from_numpy(labels))
+    return model
+
+
+def finetune(
+    table: LabelledTable,
+    output: Path,
+    options: TrainingOptions,
+    *,
+    model_options: dict[str, Any] | None = None,
+    output_names: list[str] | None = None,
+    metric: str | None = None,
+    callbacks: list[TrainerCallback] | None = None,
+) -> TrainingReport:
+    """Train a model, pick its best epoch on the validation rows, measure it once on the test rows, and save it.
+
+    A run that was broken off goes on from its last epoch.
+
+    Args:
+        table: the data, with splits "train", "validation" and, if there is one, "test".
+        output: the folder to write: weights, configuration, tokenizer and the report.
+        options: how to train.
+        model_options: fields of `LyraConfig` that differ from the defaults.
+        output_names: names of the outputs in the checkpoint; those of the table unless told.
+        metric: what the best epoch is picked by; Spearman, MCC or average precision unless told.
+        callbacks: further callbacks of the Trainer, to show progress.
+
+    Raises:
+        UserError: there are no training or validation rows, or `metric` is none of the metrics of such a problem.
+    """
+    for split in ("train", "validation"):
+        if split not in table.splits:
+            raise UserError(f"no row is in the split {split!r}; training needs rows to train on and to validate on")
+    set_seed(options.seed)
+    model = build_model(table, model_options or {}, output_names or table.output_names)
+    metric = metric or default_metric(table.problem_type)
+    _check_metric(metric, table, model)
+    checkpoints = output / _CHECKPOINTS
+    output.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    trainer = _build_trainer(model, table, checkpoints, options, metric, callbacks or [])
+    with _quiet_transformers():
+        trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None)
+    predictor = Predictor(model)
+    report = TrainingReport(
+        validation=evaluate_rows(predictor, table.splits["validation"]),
+        test=evaluate_rows(predictor, table.splits["test"]) if "test" in table.splits else None,
+        best_epoch=_best_epoch(trainer),
+        metric=metric,
+        minutes=round((time.monotonic() - started) / 60, 2),
+        parameters=model.num_parameters(only_trainable=True),
+        rows={split: len(rows.encoded) for split, rows in table.splits.items()},
+        options=asdict(options),
+    )
+    _save(model, table.alphabet, report, output)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return report
+
+
+def _build_trainer(
+    model: LyraPreTrainedModel,
+    table: LabelledTable,
+    checkpoints: Path,
+    options: TrainingOptions,
+    metric: str,
+    callbacks: list[TrainerCallback],
+) -> LyraTrainer:
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=options.epochs,
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=4 * options.batch_size,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        max_grad_norm=options.max_grad_norm,
+        lr_scheduler_type="cosine",
+        warmup_steps=options.warmup,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model=metric,
+        greater_is_better=metric != "rmse",
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        eval_do_concat_batches=False,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to="none",
+        seed=options.seed,
+        data_seed=options.seed,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+    if options.patience:
+        callbacks = [*callbacks, EarlyStoppingCallback(early_stopping_patience=options.patience)]
+    with _quiet_transformers():
+        trainer = LyraTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=_dataset(table.splits["train"]),
+            eval_dataset=_dataset(table.splits["validation"]),
+            compute_metrics=_metrics_of(model),
+            callbacks=callbacks,
+            ssm_learning_rate=options.ssm_learning_rate,
+            averager=WeightAverager(options.averaging) if options.averaging else None,
+            class_weights=_class_weights(table) if options.class_weights else None,
+        )
+    # Both write to standard output, which belongs to results.
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    return trainer
+
+
+def _dataset(rows: Rows) -> datasets.Dataset:
+    """The rows as a `datasets` table, in memory."""
+    return datasets.Dataset.from_dict(
+        {
+            "input_ids": rows.encoded,
+            "labels": [labels.tolist() if labels.ndim == 0 else labels for labels in rows.labels],
+            "length": [ids.size for ids in rows.encoded],
+        }
+    )
+
+
+def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[str, Any]]:
+    """Metrics from the batches of an evaluation, for the Trainer: plain numbers only."""
+
+    def compute(prediction: EvalPrediction) -> dict[str, Any]:
+        logits, labels = flatten(model.config, list(prediction.predictions), list(prediction.label_ids))
+        problem_type = str(model.config.problem_type)
+        metrics = compute_metrics(logits, labels, problem_type, list(model.config.id2label.values()))
+        # A metric that is undefined (constant predictions, say) must not win.
+        return {name: -1.0 if value is None else value for name, value in metrics.items() if name != "outputs"}
+
+    return compute
+
+
+def _check_metric(metric: str, table: LabelledTable, model: LyraPreTrainedModel) -> None:
+    known = [name for name in evaluate_rows(Predictor(model), table.splits["validation"]) if name not in ("n", "outputs")]
+    model.train()
+    if metric not in known:
+        raise UserError(f"no metric {metric!r} for this kind of labels; there are {', '.join(known)}")
+
+
+def _class_weights(table: LabelledTable) -> torch.Tensor:
+    """Weights by inverse frequency: of classes with a mean of 1; of labels, negatives over positives."""
+    labels = np.concatenate([np.atleast_1d(row) for row in table.splits["train"].labels])
+    outputs = len(table.output_names)
+    if table.problem_type == "single_label_classification":
+        counts = np.bincount(labels[labels >= 0], minlength=outputs)
+        return torch.tensor(counts.sum() / (outputs * np.maximum(counts, 1)), dtype=torch.float32)
+    positives = (labels.reshape(-1, outputs) == 1).sum(0)
+    negatives = (labels.reshape(-1, outputs) == 0).sum(0)
+    return torch.tensor(negatives / np.maximum(positives, 1), dtype=torch.float32)
+
+
+def _best_epoch(trainer: LyraTrainer) -> float:
+    best = trainer.state.best_global_step
+    epochs = [entry["epoch"] for entry in trainer.state.log_history if entry["step"] == best and "eval_loss" in entry]
+    return float(epochs[0])
+
+
+def _save(model: LyraPreTrainedModel, alphabet: str, report: TrainingReport, output: Path) -> None:
+    """Write the folder's files beside it and move them in, each whole."""
+    beside = output / ".saving"
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(beside)
+    build_tokenizer(alphabet).save_pretrained(beside)
+    (beside / REPORT_FILE).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    for path in beside.iterdir():
+        path.replace(output / path.name)
+    beside.rmdir()
+
+
+class _quiet_transformers:  # noqa: N801 - a context manager, used like a function
+    """Errors only from transformers while a Trainer runs."""
+
+    def __enter__(self) -> None:
+        self.verbosity = transformers.utils.logging.get_verbosity()
+        transformers.utils.logging.set_verbosity(logging.ERROR)
+
+    def __exit__(self, *exception: object) -> None:
+        transformers.utils.logging.set_verbosity(self.verbosity)

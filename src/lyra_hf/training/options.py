@@ -1,0 +1,62 @@
+"""How a model is trained: the numbers that a recipe or the command line sets."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ..errors import UserError
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Options of a training run.
+
+    Attributes:
+        epochs: passes over the training rows, at most.
+        batch_size: sequences per step.
+        learning_rate: highest learning rate of AdamW; the schedule rises to it and falls to zero as a cosine.
+        ssm_learning_rate: the same for the state-space parameters (dt, A, C, D), which get no weight decay.
+        weight_decay: of all other parameters but biases and norms.
+        warmup: share of the steps in which the learning rate rises.
+        max_grad_norm: gradients are scaled down to this norm.
+        averaging: decay per step of an exponential average of the weights, which is what is evaluated and kept; 0 for
+            none.
+        patience: epochs without a better validation metric after which training ends; 0 for never.
+        class_weights: weigh classes by the inverse of their frequency.
+        seed: of initial weights, dropout and the order of rows.
+    """
+
+    epochs: int = 50
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    ssm_learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.2
+    max_grad_norm: float = 1.0
+    averaging: float = 0.0
+    patience: int = 15
+    class_weights: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "ssm_learning_rate", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("warmup", "averaging"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainingOptions":
+        """Options from a recipe's section.
+
+        Raises:
+            UserError: there is no option of that name, or its value makes no sense.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise UserError(f"no training option is called {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        return cls(**values)

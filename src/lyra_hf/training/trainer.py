@@ -1,0 +1,155 @@
+"""The Trainer of transformers with what Lyra needs beside it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import Trainer
+
+from ..modeling_lyra import IGNORE_INDEX, LyraS4DConvolution
+from ..tokenization_lyra import pad_ids
+from .averaging import WeightAverager
+from .state_files import load_state, random_state, save_state, set_random_state
+
+_OPTIMIZER_FILE = "optimizer.safetensors"
+_RANDOM_FILE = "random_{rank}.safetensors"
+_ARGUMENTS_FILE = "training_args.json"
+
+
+class LyraCollator:
+    """Rows of token ids and labels -> a batch padded on the right.
+
+    Labels per residue are padded with what does not count: -100 for classes, NaN for numbers.
+    """
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """Make a batch of rows with `input_ids` and, where there are any, `labels`."""
+        input_ids = torch.from_numpy(pad_ids([np.asarray(row["input_ids"], dtype=np.uint8) for row in rows]))
+        batch = {"input_ids": input_ids, "attention_mask": (input_ids != 0).long()}
+        if "labels" in rows[0]:
+            batch["labels"] = torch.from_numpy(stack_labels([np.asarray(row["labels"]) for row in rows]))
+        return batch
+
+
+def stack_labels(labels: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """Labels of different lengths as one array, padded with what does not count."""
+    whole = np.issubdtype(labels[0].dtype, np.integer)
+    shape = [max(sizes) for sizes in zip(*(array.shape for array in labels), strict=True)]
+    stacked = np.full([len(labels), *shape], IGNORE_INDEX if whole else np.nan, dtype=np.int64 if whole else np.float32)
+    for row, array in enumerate(labels):
+        stacked[(row, *(slice(size) for size in array.shape))] = array
+    return stacked
+
+
+class LyraTrainer(Trainer):
+    """`transformers.Trainer` whose state-space parameters have a group of their own, and which writes no pickles.
+
+    Args:
+        ssm_learning_rate: learning rate of the S4D parameters (dt, A, C, D); a quarter of the others' unless told. They
+            have no weight decay (Gu et al. 2022).
+        averager: keeps an exponential average of the weights; what is evaluated and saved is then the average.
+        class_weights: (O,), weights of the classes in the training loss.
+        *args: as for `transformers.Trainer`.
+        **kwargs: as for `transformers.Trainer`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        ssm_learning_rate: float | None = None,
+        averager: WeightAverager | None = None,
+        class_weights: Tensor | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("data_collator", LyraCollator())
+        super().__init__(*args, **kwargs)
+        self.averager = averager
+        if averager is not None:
+            self.add_callback(averager)
+        self.ssm_learning_rate = self.args.learning_rate / 4 if ssm_learning_rate is None else ssm_learning_rate
+        self.class_weights = class_weights
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW (or what the arguments say) with three groups: with decay, without, and state space."""
+        model = self.model if model is None else model
+        if self.optimizer is None:
+            optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args, model)
+            self.optimizer = optimizer_class(self.parameter_groups(model), **options)
+        return self.optimizer
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """The optimizer's groups; every trainable parameter is in exactly one."""
+        ssm = {
+            f"{prefix}.{name}" if prefix else name
+            for prefix, module in model.named_modules()
+            if isinstance(module, LyraS4DConvolution)
+            for name, _ in module.named_parameters(recurse=False)
+        }
+        with_decay = set(self.get_decay_parameter_names(model)) - ssm
+        trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        return [
+            {
+                "params": [parameter for name, parameter in trainable.items() if name in with_decay],
+                "weight_decay": self.args.weight_decay,
+            },
+            {
+                "params": [parameter for name, parameter in trainable.items() if name not in with_decay | ssm],
+                "weight_decay": 0.0,
+            },
+            {
+                "params": [parameter for name, parameter in trainable.items() if name in ssm],
+                "weight_decay": 0.0,
+                "lr": self.ssm_learning_rate,
+            },
+        ]
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The model's own loss, with the class weights while it trains."""
+        if self.class_weights is not None and model.training:
+            inputs = {**inputs, "class_weights": self.class_weights.to(inputs["input_ids"].device)}
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+    # The five methods below replace files that transformers would pickle.
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        if not self.args.should_save:
+            return
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(
+            folder, state_dict=state_dict
+        )
+        if self.processing_class is not None:
+            self.processing_class.save_pretrained(folder)
+        (folder / _ARGUMENTS_FILE).write_text(json.dumps(self.args.to_dict(), indent=2, default=str), encoding="utf-8")
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if self.args.should_save:
+            state = {"optimizer": self.optimizer.state_dict(), "scheduler": self.lr_scheduler.state_dict()}
+            state["scheduler"].pop("lr_lambdas", None)  # functions: made again from the arguments
+            if self.averager is not None:
+                state["averager"] = self.averager.state_dict()
+            save_state(state, Path(output_dir) / _OPTIMIZER_FILE)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        path = Path(checkpoint or "") / _OPTIMIZER_FILE
+        if checkpoint is not None and path.is_file():
+            state = load_state(path)
+            self.optimizer.load_state_dict(state["optimizer"])
+            state["scheduler"]["lr_lambdas"] = [None] * len(self.optimizer.param_groups)
+            self.lr_scheduler.load_state_dict(state["scheduler"])
+            if self.averager is not None:
+                self.averager.load_state_dict(state["averager"], self.model)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        save_state(random_state(), Path(output_dir) / _RANDOM_FILE.format(rank=self.args.process_index))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        path = Path(checkpoint or "") / _RANDOM_FILE.format(rank=self.args.process_index)
+        if checkpoint is not None and path.is_file():
+            set_random_state(load_state(path))
+
+
