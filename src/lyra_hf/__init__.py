@@ -1,7 +1,7 @@
 """Lyra for Hugging Face transformers: a tiny, exact model of protein, DNA and RNA sequences.
 
-Importing this package registers the model with transformers' Auto classes and makes the names of the shipped checkpoints
-known to them: `AutoModel.from_pretrained("lyra-cas9")`.
+Importing this package registers the model with transformers' Auto classes and makes the names of the shipped
+checkpoints known to them: `AutoModel.from_pretrained("lyra-cas9")`.
 """
 
 from .checkpoints import checkpoint_names, checkpoint_path

@@ -74,7 +74,7 @@ class LyraConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
     def to_diff_dict(self) -> dict[str, Any]:
-        """What differs from the defaults, to be saved; always with the outputs, whose default differs from the base's."""
+        """What differs from the defaults, to be saved; and the outputs always, as their default is not the base's."""
         output = super().to_diff_dict()
         # As strings, because JSON has no other keys.
         output["id2label"] = {str(index): name for index, name in (self.id2label or {}).items()}

@@ -8,6 +8,7 @@ from torch import Tensor
 from .alphabets import get_alphabet
 from .configuration_lyra import LyraConfig
 from .errors import UserError
+from .inference.loading import quiet_transformers
 from .modeling_lyra import LyraForRegression, LyraForSequenceClassification
 from .tokenization_lyra import build_tokenizer
 
@@ -76,10 +77,14 @@ def infer_config(state_dict: dict[str, Tensor], alphabet: str) -> LyraConfig:
         kernel = state_dict["pgc1.conv.weight"].shape[-1]
         num_modes = state_dict["s4d.kernel.log_A_real"].shape[-1]
     except KeyError as error:
-        raise UserError(f"the checkpoint has no tensor {error.args[0]!r}: not a state dict of the authors' Lyra") from None
+        raise UserError(
+            f"the checkpoint has no tensor {error.args[0]!r}: not a state dict of the authors' Lyra"
+        ) from None
     letters = len(get_alphabet(alphabet).letters)
     if encoder.shape[1] != letters:
-        raise UserError(f"the checkpoint's encoder takes {encoder.shape[1]} letters; the alphabet {alphabet!r} has {letters}")
+        raise UserError(
+            f"the checkpoint's encoder takes {encoder.shape[1]} letters; the alphabet {alphabet!r} has {letters}"
+        )
     return LyraConfig(
         alphabet=alphabet,
         hidden_size=encoder.shape[0],
@@ -99,7 +104,9 @@ def convert_state_dict(state_dict: dict[str, Tensor], config: LyraConfig) -> dic
     """
     given = _with_our_norm_names(state_dict)
     expected = {
-        name: tensor for name, tensor in LyraForSequenceClassification(config).state_dict().items() if name in _NAMES.values()
+        name: tensor
+        for name, tensor in LyraForSequenceClassification(config).state_dict().items()
+        if name in _NAMES.values()
     }
     missing = sorted(set(_NAMES) - set(given))
     if missing:
@@ -133,8 +140,9 @@ def convert_checkpoint(path: Path, output: Path, alphabet: str) -> LyraConfig:
     config = infer_config(state_dict, alphabet)
     model = (LyraForRegression if config.num_labels == 1 else LyraForSequenceClassification)(config)
     model.load_state_dict(convert_state_dict(state_dict, config), strict=False)
-    model.save_pretrained(output)
-    build_tokenizer(alphabet).save_pretrained(output)
+    with quiet_transformers():
+        model.save_pretrained(output)
+        build_tokenizer(alphabet).save_pretrained(output)
     return config
 
 

@@ -14,7 +14,7 @@ S4D, the pool), so that nothing of it reaches a real position, wherever it lies 
 import math
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceCl
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-from .alphabets import get_alphabet
+from .alphabets import PAD_ID, get_alphabet
 from .configuration_lyra import LyraConfig
 from .ssm import (
     Modes,
@@ -47,8 +47,8 @@ RANK_RANGE = 3.0  # the curve spans normal scores from -3 to 3
 class Float32Floor(nn.Module):
     """A module whose own floating-point tensors are never cast below float32.
 
-    The state-space parameters lose their meaning in half precision (a decay of 0.999 becomes 1), and labels lose digits.
-    So `model.half()` and `model.to(torch.bfloat16)` move these tensors without narrowing them; float64 passes.
+    The state-space parameters lose their meaning in half precision (a decay of 0.999 becomes 1), and labels lose
+    digits. So `model.half()` and `model.to(torch.bfloat16)` move these tensors without narrowing them; float64 passes.
     """
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Float32Floor":
@@ -75,6 +75,7 @@ class LyraRMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, hidden_states: Tensor) -> Tensor:
+        """Norm (..., size) along its last dimension."""
         x = at_least_float32(hidden_states)
         x = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)
         return x.to(hidden_states.dtype) * self.weight
@@ -86,6 +87,8 @@ class LyraEmbedding(nn.Module):
     A letter is one-hot, an ambiguity code the even mixture of what it stands for, padding is zero. As there are only as
     many different inputs as token ids, the map is applied to the table of compositions and its rows are looked up.
     """
+
+    composition: Tensor
 
     def __init__(self, config: LyraConfig) -> None:
         super().__init__()
@@ -143,8 +146,8 @@ class _KernelCache(NamedTuple):
 class LyraS4DConvolution(Float32Floor):
     """The linear, causal part of S4D: u -> K * u + D u, in float32 or better.
 
-    The kernel depends on the parameters alone. In evaluation it is kept from one call to the next, and made anew as soon
-    as a parameter has another value.
+    The kernel depends on the parameters alone. In evaluation it is kept from one call to the next, and made anew as
+    soon as a parameter has another value.
     """
 
     def __init__(self, config: LyraConfig) -> None:
@@ -279,9 +282,9 @@ class LyraPreTrainedModel(PreTrainedModel):
     input_modalities = ("text",)
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # losses are means over the labels that count, also when gradients are accumulated
-    _no_split_modules = ["LyraS4DLayer"]
-    _keep_in_fp32_modules_strict = {"convolution", "backward_convolution", "label_scale"}
-    _can_record_outputs = {"hidden_states": LyraS4DLayer}
+    _no_split_modules: ClassVar = ["LyraS4DLayer"]
+    _keep_in_fp32_modules_strict: ClassVar = {"convolution", "backward_convolution", "label_scale"}
+    _can_record_outputs: ClassVar = {"hidden_states": LyraS4DLayer}
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -312,6 +315,9 @@ class LyraPreTrainedModel(PreTrainedModel):
 
 class LyraModel(LyraPreTrainedModel):
     """The Lyra encoder: token ids in, a vector per position and a pooled vector per sequence out."""
+
+    complement_ids: Tensor
+    _keys_to_ignore_on_load_unexpected: ClassVar = [r"^classifier\."]  # the heads of checkpoints that have one
 
     def __init__(self, config: LyraConfig) -> None:
         super().__init__(config)
@@ -349,9 +355,10 @@ class LyraModel(LyraPreTrainedModel):
         """Run the model.
 
         Args:
-            input_ids: (B, L) token ids; for a model of pairs (B, 2L), the first sequence's letters and then the second's.
-            attention_mask: (B, L) or (B, 2L) like `input_ids`, 1 at real positions, 0 at padding. Without it every id but
-                that of [PAD] is real. A position whose id is that of [PAD] is padding in any case.
+            input_ids: (B, L) token ids; for a model of pairs (B, 2L), the first sequence's letters and then the
+                second's.
+            attention_mask: (B, L) or (B, 2L) like `input_ids`, 1 at real positions, 0 at padding. Without it every id
+                but that of [PAD] is real. A position whose id is that of [PAD] is padding in any case.
             inputs_embeds: (B, L, H), the encoder's output, in place of `input_ids`.
             **kwargs: `output_hidden_states`, `return_dict`.
 
@@ -370,9 +377,8 @@ class LyraModel(LyraPreTrainedModel):
             mask = inputs_embeds.new_ones(inputs_embeds.shape[:2]) if attention_mask is None else attention_mask
             return self.encode(inputs_embeds, mask)
 
-        mask = input_ids != self.config.pad_token_id
-        if attention_mask is not None:
-            mask = mask & (attention_mask != 0)
+        assert input_ids is not None
+        mask = real_positions(input_ids, attention_mask)
         if self.config.pair_input:
             first, second, mask = split_pair(input_ids, mask)
             return self.encode(self.encoder(first, second), mask)
@@ -393,6 +399,12 @@ class LyraModel(LyraPreTrainedModel):
             hidden_states = layer(hidden_states, mask)
         pooled = self.pooler(hidden_states, mask).to(hidden_states.dtype)
         return BaseModelOutputWithPooling(last_hidden_state=hidden_states * mask, pooler_output=pooled)
+
+
+def real_positions(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """Where there is a letter: (B, L), true at positions that no mask excludes and that are not [PAD]."""
+    mask = input_ids != PAD_ID
+    return mask if attention_mask is None else mask & (attention_mask != 0)
 
 
 def split_pair(input_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -418,9 +430,14 @@ def split_pair(input_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]
 class LyraLabelScale(Float32Floor):
     """Between the scale on which a regression head works and the labels' own units; buffers, one column per output.
 
-    The head works on standardised labels: z = (t - mean) / std, with t the label itself, its logarithm above a floor, or
-    the normal score of its rank. Predictions are brought back into the labels' own units.
+    The head works on standardised labels: z = (t - mean) / std, with t the label itself, its logarithm above a floor,
+    or the normal score of its rank. Predictions are brought back into the labels' own units.
     """
+
+    mean: Tensor
+    std: Tensor
+    floor: Tensor
+    knots: Tensor
 
     def __init__(self, config: LyraConfig) -> None:
         super().__init__()
@@ -665,8 +682,8 @@ class LyraForTokenClassification(LyraPreTrainedModel):
             input_ids: as in `LyraModel`.
             attention_mask: as in `LyraModel`.
             inputs_embeds: as in `LyraModel`.
-            labels: (B, L) class numbers, -100 where missing; or (B, L, O), (B, L) numbers, NaN where missing. What stands
-                at padding does not count.
+            labels: (B, L) class numbers, -100 where missing; or (B, L, O), (B, L) numbers, NaN where missing. What
+                stands at padding does not count.
             class_weights: (O,), weights of the classes in the loss.
             **kwargs: `output_hidden_states`, `return_dict`.
 
@@ -682,11 +699,8 @@ class LyraForTokenClassification(LyraPreTrainedModel):
 
     def label_mask(self, input_ids: Tensor | None, attention_mask: Tensor | None, labels: Tensor) -> Tensor:
         """Where a label can count: (B, L), true at real positions."""
-        mask = torch.ones(labels.shape[:2], dtype=torch.bool, device=labels.device)
-        if input_ids is not None:
-            mask = input_ids != self.config.pad_token_id
-        if attention_mask is not None:
-            mask = mask & (attention_mask != 0)
-        if self.config.pair_input and input_ids is not None:
-            mask = split_pair(input_ids, mask)[2]
-        return mask
+        if input_ids is None:
+            everywhere = torch.ones(labels.shape[:2], dtype=torch.bool, device=labels.device)
+            return everywhere if attention_mask is None else attention_mask != 0
+        mask = real_positions(input_ids, attention_mask)
+        return split_pair(input_ids, mask)[2] if self.config.pair_input else mask

@@ -9,9 +9,15 @@ from transformers import (
     TokenizersBackend,
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
 from .configuration_lyra import LyraConfig
-from .modeling_lyra import LyraForSequenceClassification, LyraForTokenClassification, LyraModel
+from .modeling_lyra import (
+    LyraForRegression,
+    LyraForSequenceClassification,
+    LyraForTokenClassification,
+    LyraModel,
+)
 
 
 def register() -> None:
@@ -32,4 +38,6 @@ def register() -> None:
     AutoModel.register(LyraConfig, LyraModel, exist_ok=True)
     AutoModelForSequenceClassification.register(LyraConfig, LyraForSequenceClassification, exist_ok=True)
     AutoModelForTokenClassification.register(LyraConfig, LyraForTokenClassification, exist_ok=True)
+    # A configuration has one class per Auto class; this one is beside it. Pipelines know it by its name.
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES[model_type] = (LyraForRegression.__name__,)
     AutoTokenizer.register(LyraConfig, tokenizer_class=TokenizersBackend, exist_ok=True)

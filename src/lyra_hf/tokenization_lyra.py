@@ -1,7 +1,7 @@
 """Character tokenizers for protein, DNA, RNA and alphabets of one's own, and a byte table that does the same faster.
 
-`build_tokenizer` makes a tokenizer that `AutoTokenizer.from_pretrained` loads without any code of ours. `SequenceEncoder`
-gives the same ids from a table of bytes, tens of times faster; prediction and training use it.
+`build_tokenizer` makes a tokenizer that `AutoTokenizer.from_pretrained` loads without any code of ours.
+`SequenceEncoder` gives the same ids from a table of bytes, tens of times faster; prediction and training use it.
 
 Both read a sequence alike: white space is dropped, case is folded, U and T are one letter in nucleotides, and any other
 character is [UNK], one for one.
@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers
 from transformers import TokenizersBackend
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers
 
 from .alphabets import PAD_ID, PAD_TOKEN, UNK_ID, UNK_TOKEN, WHITE_SPACE, Alphabet, get_alphabet
 

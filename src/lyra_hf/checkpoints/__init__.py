@@ -35,8 +35,8 @@ def checkpoint_path(name: str) -> Path:
 
 
 def shipped_folder(name: object) -> Path | None:
-    """The folder behind an exact shipped name, or None: for another name, where a folder of that name lies in the working
-    directory (which wins), or where `LYRA_HF_DISABLE_NAMES` is set.
+    """The folder behind an exact shipped name, or None: for another name, where a folder of that name lies in the
+    working directory (which wins), or where `LYRA_HF_DISABLE_NAMES` is set.
     """
     if not isinstance(name, str) or os.environ.get(DISABLE_VARIABLE) or name not in checkpoint_names():
         return None

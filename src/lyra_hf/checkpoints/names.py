@@ -1,8 +1,8 @@
 """Teaches the Auto classes and `pipeline` the names of the shipped checkpoints.
 
-transformers has no registry of names: a name that is no folder is a repository on the Hub, asked for over the network. So
-the public entry points are wrapped: an exact shipped name becomes the folder in the package, before anything is asked;
-every other argument passes untouched.
+transformers has no registry of names: a name that is no folder is a repository on the Hub, asked for over the network.
+So the public entry points are wrapped: an exact shipped name becomes the folder in the package, before anything is
+asked; every other argument passes untouched.
 """
 
 import functools

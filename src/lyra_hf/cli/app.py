@@ -197,7 +197,7 @@ def convert(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit status 0, 2 for what the user can mend, 130 for Ctrl-C."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         app(arguments)
     except UserError as error:

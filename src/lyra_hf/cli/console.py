@@ -6,8 +6,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from transformers import TrainerCallback
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -57,7 +64,9 @@ class TrainingProgress(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the bar where the run starts or goes on."""
-        self.task = self.progress.add_task("", total=int(args.num_train_epochs), completed=int(state.epoch or 0), figures="")
+        self.task = self.progress.add_task(
+            "", total=int(args.num_train_epochs), completed=int(state.epoch or 0), figures=""
+        )
         self.progress.start()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:

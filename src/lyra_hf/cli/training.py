@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import UserError
 from ..extras import needs
 from ..inference.readers import column_names
-from ..tasks.recipe import find_table, load_recipe
+from ..tasks.recipe import Recipe, find_table, load_recipe
 from ..training.data import LabelledTable, TableFormat, load_table
 from ..training.options import TrainingOptions
 from .console import TrainingProgress, messages
@@ -49,26 +49,28 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
 
     if (request.task is None) == (request.data is None):
         raise UserError("give either a table and --target, or --task with the name of a task")
+    recipe: Recipe | None
     if request.task is not None:
         recipe = load_recipe(request.task)
-        form, options, metric = recipe.table_format, recipe.training, request.metric or recipe.metric
-        model_options, outputs = {**recipe.model, **request.model_options}, recipe.outputs
-        path: str | Path = find_table(recipe, request.data_dir)
+        form, options, metric = recipe.table_format, recipe.training, recipe.metric
+        model_options = {**recipe.model, **request.model_options}
+        path = find_table(recipe, request.data_dir)
     else:
-        form, options, metric = _table_format(request), TrainingOptions(), request.metric
-        model_options, outputs = dict(request.model_options), None
-        path = str(request.data)
+        recipe = None
+        form, options, metric = _table_format(request), TrainingOptions(), None
+        model_options = dict(request.model_options)
+        path = Path(str(request.data))
     if form.pair:
         model_options["pair_input"] = True
     table = load_table(path, form)
     _describe(table, path, told=request.task is not None)
-    metric = metric or default_metric(table.problem_type)
+    metric = request.metric or metric or default_metric(table.problem_type)
     report = finetune(
         table,
         output,
         replace(options, **request.changes),
         model_options=model_options,
-        output_names=outputs,
+        output_names=recipe.outputs if recipe else None,
         metric=metric,
         callbacks=[TrainingProgress(metric)],
     )
@@ -96,7 +98,7 @@ def _table_format(request: TrainRequest) -> TableFormat:
     )
 
 
-def _describe(table: LabelledTable, path: str | Path, *, told: bool) -> None:
+def _describe(table: LabelledTable, path: Path, *, told: bool) -> None:
     rows = ", ".join(f"{len(rows.encoded):,} {split}" for split, rows in table.splits.items())
     kind = table.problem_type.replace("_", " ")
     note = "" if told else " (say otherwise with --alphabet, --problem, --per-residue)"

@@ -49,10 +49,12 @@ def predict_file(
         added = result_columns(predictor.config, [])
         taken = [name for name in added if name in reader.column_names]
         if taken:
-            raise UserError(f"{reader.name} has a column {taken[0]!r} already; rename it, so that it is not overwritten")
+            raise UserError(
+                f"{reader.name} has a column {taken[0]!r} already; rename it, so that it is not overwritten"
+            )
         if pair_column is not None and pair_column not in reader.column_names:
-            columns = ", ".join(reader.column_names)
-            raise UserError(f"{reader.name} has no column {pair_column!r}; its columns are: {columns}")
+            names = ", ".join(reader.column_names)
+            raise UserError(f"{reader.name} has no column {pair_column!r}; its columns are: {names}")
         with open_writer(output_path, input_path=input_path) as writer:
             for batch in reader:
                 results = predictor.predict_encoded(_encode(predictor, reader, batch, pair_column, rows))
@@ -93,5 +95,5 @@ def _encode(
         encoded = [np.concatenate(pair) for pair in zip(encoded, encoded_others, strict=True)]
     fault = predictor.find_fault(sequences, encoded)
     if fault is not None:
-        raise UserError(f"{reader.describe_row(rows_before + fault.index)}: {fault.problem}")
+        raise UserError(f"{reader.describe_row(rows_before + fault.row)}: {fault.problem}")
     return encoded

@@ -2,11 +2,13 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-import transformers
 from safetensors import SafetensorError, safe_open
+from transformers.utils import logging as hf_logging
 
 from ..checkpoints import model_folder
 from ..configuration_lyra import LyraConfig
@@ -61,21 +63,32 @@ def load_model(name_or_path: str) -> LyraPreTrainedModel:
             f"to predict, one of {', '.join(_HEADS)} is needed"
         )
     _check_weights(folder)
-    verbosity = transformers.utils.logging.get_verbosity()
-    transformers.utils.logging.set_verbosity(logging.CRITICAL)  # what it would log about keys is checked below
-    try:
-        model, info = _HEADS[architecture].from_pretrained(
-            folder, config=config, output_loading_info=True, use_safetensors=True, local_files_only=True
-        )
-    except Exception as error:
-        raise UserError(f"{folder / _WEIGHTS}: {_last_line(error)}") from error
-    finally:
-        transformers.utils.logging.set_verbosity(verbosity)
+    with quiet_transformers():  # what it would log about keys is checked below
+        try:
+            model, info = _HEADS[architecture].from_pretrained(
+                folder, config=config, output_loading_info=True, use_safetensors=True, local_files_only=True
+            )
+        except Exception as error:
+            raise UserError(f"{folder / _WEIGHTS}: {_last_line(error)}") from error
     for problem, keys in (("has no", info["missing_keys"]), ("has an unknown", info["unexpected_keys"])):
         if keys:
             raise UserError(f"{folder / _WEIGHTS}: {problem} tensor {min(keys)!r}; it does not fit its config.json")
     loaded: LyraPreTrainedModel = model.eval()
     return loaded
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Errors only, and no progress bars, from transformers."""
+    verbosity, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity(logging.ERROR)
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(verbosity)
+        if bars:
+            hf_logging.enable_progress_bar()
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

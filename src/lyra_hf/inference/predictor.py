@@ -22,7 +22,7 @@ _LETTERS_PER_BATCH = 131_072
 class Fault(NamedTuple):
     """A sequence that a model cannot read."""
 
-    index: int
+    row: int
     problem: str
 
 
@@ -60,8 +60,8 @@ class Predictor:
         """Score sequences.
 
         Returns:
-            For a head per sequence an array (N,), or (N, outputs) where there are several; for a head per residue a list
-            of N arrays (L,) or (L, outputs). Regression is in the labels' own units, classes are logits.
+            For a head per sequence an array (N,), or (N, outputs) where there are several; for a head per residue a
+            list of N arrays (L,) or (L, outputs). Regression is in the labels' own units, classes are logits.
 
         Raises:
             UserError: a sequence is empty, or, for a model of pairs, has an odd number of letters.
@@ -72,7 +72,7 @@ class Predictor:
             encoded = self.encoder.encode_all(window)
             fault = self.find_fault(window, encoded, unknown_letters=False)
             if fault is not None:
-                raise UserError(f"sequence {len(results) + fault.index + 1}: {fault.problem}")
+                raise UserError(f"sequence {len(results) + fault.row + 1}: {fault.problem}")
             results += self.predict_encoded(encoded)
         if self.per_residue:
             return results
@@ -99,7 +99,9 @@ class Predictor:
 
     @torch.inference_mode()
     def predict_encoded(self, encoded: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float32]]:
-        """Results of sequences given as token ids, in order: (outputs,) or () each, per residue (L, outputs) or (L,)."""
+        """Results of sequences given as token ids, in order: (outputs,) or () each, per residue (L, outputs) or
+        (L,).
+        """
         results: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(encoded)
         for indices in self._batches([ids.size for ids in encoded]):
             input_ids = torch.from_numpy(pad_ids([encoded[index] for index in indices])).to(self.device)

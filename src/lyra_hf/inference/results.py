@@ -13,9 +13,9 @@ FloatArray = npt.NDArray[np.float32]
 def result_columns(config: LyraConfig, results: list[FloatArray]) -> dict[str, pa.Array]:
     """Columns by name for the outputs of one model.
 
-    Regression: `prediction`, or `prediction_NAME` for each of several outputs. Classes: `label` and `score`, the class's
-    probability. Several labels at once: `label`, those above one half with semicolons between, and `score_NAME` for each.
-    Of a model with a head per residue the columns hold lists.
+    Regression: `prediction`, or `prediction_NAME` for each of several outputs. Classes: `label` and `score`, the
+    class's probability. Several labels at once: `label`, those above one half with semicolons between, and `score_NAME`
+    for each. Of a model with a head per residue the columns hold lists.
 
     Args:
         config: the model's configuration.

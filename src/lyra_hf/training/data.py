@@ -5,16 +5,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import UserError
+from ..extras import needs
 from ..inference.predictor import sequence_problem
 from ..inference.readers import read_columns
 from ..tokenization_lyra import SequenceEncoder
+
+if TYPE_CHECKING:
+    import datasets
 
 Head = Literal["sequence", "residue"]
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
@@ -76,10 +80,26 @@ class LabelledTable:
     output_names: list[str]
     splits: dict[str, Rows]
 
+    def to_datasets(self) -> "datasets.DatasetDict":
+        """The splits as tables of `datasets`, with columns `input_ids` and `labels`, for use with any Trainer."""
+        with needs("train", "a table of datasets"):
+            import datasets
+
+        return datasets.DatasetDict(
+            {
+                split: datasets.Dataset.from_dict(
+                    {"input_ids": rows.encoded, "labels": [labels.tolist() for labels in rows.labels]}
+                )
+                for split, rows in self.splits.items()
+            }
+        )
+
     def merged(self) -> Rows:
         """The rows of all splits together."""
         parts = self.splits.values()
-        return Rows([ids for part in parts for ids in part.encoded], [labels for part in parts for labels in part.labels])
+        return Rows(
+            [ids for part in parts for ids in part.encoded], [labels for part in parts for labels in part.labels]
+        )
 
 
 def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = None) -> LabelledTable:
@@ -91,8 +111,8 @@ def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = 
         only_split: encode the rows of this split and leave the others out.
 
     Raises:
-        UserError: a column is missing, a sequence has a letter outside the alphabet or is empty, a label is not what the
-            others are; the message names the row.
+        UserError: a column is missing, a sequence has a letter outside the alphabet or is empty, a label is not what
+            the others are; the message names the row.
     """
     columns = [form.sequence, *form.targets, *([form.pair] if form.pair else []), *([form.split] if form.split else [])]
     table = read_columns(path, list(dict.fromkeys(columns)))
@@ -133,7 +153,7 @@ def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = 
 
 
 def guess_alphabet(sequences: Sequence[str]) -> str:
-    """ "dna" or "rna" if the sequences have no letters but nucleotides and N, else "protein"."""
+    """The alphabet that holds all letters: "dna" or "rna" if they are nucleotides and N alone, else "protein"."""
     letters = {letter.upper() for sequence in sequences for letter in set(sequence) if letter.isalpha()}
     if letters <= set("ACGTN"):
         return "dna"
@@ -200,7 +220,12 @@ class _Labels:
             names = list(self.form.classes or self.class_names(cells, head))
             if len(names) < 2:
                 raise UserError(f"{self.path}: {self.form.targets[0]!r} has one class only, {names[0]!r}")
-            return head, problem_type, names, {index: self.class_numbers(index, row, names) for index, row in cells.items()}
+            return (
+                head,
+                problem_type,
+                names,
+                {index: self.class_numbers(index, row, names) for index, row in cells.items()},
+            )
         labels = {index: self.numbers(index, row) for index, row in cells.items()}
         if all(np.isnan(values).all() for values in labels.values()):
             raise UserError(f"{self.path}: no row has a label in {', '.join(self.form.targets)}")
@@ -233,7 +258,7 @@ class _Labels:
         return values + [None] * (length - len(values))
 
     def guess_problem_type(self, cells: dict[int, list[Any]], head: Head) -> ProblemType:
-        """Numbers mean regression, 0 and 1 classes, texts classes; several columns of 0 and 1 several labels at once."""
+        """Numbers mean regression, texts and 0 and 1 classes, several columns of 0 and 1 several labels at once."""
         values = [
             value
             for row in cells.values()

@@ -20,8 +20,8 @@ def flatten(
 
     Args:
         config: the model's configuration.
-        logits: arrays whose last dimension, if they have any, is the outputs, or missing where there is one: single rows
-            or whole batches.
+        logits: arrays whose last dimension, if they have any, is the outputs, or missing where there is one: single
+            rows or whole batches.
         labels: arrays of the same rows; class numbers, or numbers with the outputs last.
 
     Returns:

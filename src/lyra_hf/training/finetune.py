@@ -1,7 +1,6 @@
 """Fine-tunes a Lyra on a labelled table: from the table to a folder that predicts."""
 
 import json
-import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -9,23 +8,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import torch
-import transformers
 from transformers import EvalPrediction, PrinterCallback, ProgressCallback, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import EarlyStoppingCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..configuration_lyra import LyraConfig
 from ..errors import UserError
+from ..inference.loading import quiet_transformers
+from ..inference.predictor import Predictor
 from ..modeling_lyra import (
     LyraForRegression,
     LyraForSequenceClassification,
     LyraForTokenClassification,
     LyraPreTrainedModel,
 )
-from ..inference.predictor import Predictor
 from ..tasks.metrics import compute_metrics
 from ..tokenization_lyra import build_tokenizer
 from .averaging import WeightAverager
@@ -138,7 +136,7 @@ def finetune(
     output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     trainer = _build_trainer(model, table, checkpoints, options, metric, callbacks or [])
-    with _quiet_transformers():
+    with quiet_transformers():
         trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None)
     predictor = Predictor(model)
     report = TrainingReport(
@@ -151,7 +149,8 @@ def finetune(
         rows={split: len(rows.encoded) for split, rows in table.splits.items()},
         options=asdict(options),
     )
-    _save(model, table.alphabet, report, output)
+    with quiet_transformers():
+        _save(model, table.alphabet, report, output)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return report
 
@@ -182,7 +181,6 @@ def _build_trainer(
         metric_for_best_model=metric,
         greater_is_better=metric != "rmse",
         train_sampling_strategy="group_by_length",
-        length_column_name="length",
         eval_do_concat_batches=False,
         remove_unused_columns=False,
         disable_tqdm=True,
@@ -194,7 +192,7 @@ def _build_trainer(
     )
     if options.patience:
         callbacks = [*callbacks, EarlyStoppingCallback(early_stopping_patience=options.patience)]
-    with _quiet_transformers():
+    with quiet_transformers():
         trainer = LyraTrainer(
             model=model,
             args=arguments,
@@ -212,15 +210,9 @@ def _build_trainer(
     return trainer
 
 
-def _dataset(rows: Rows) -> datasets.Dataset:
-    """The rows as a `datasets` table, in memory."""
-    return datasets.Dataset.from_dict(
-        {
-            "input_ids": rows.encoded,
-            "labels": [labels.tolist() if labels.ndim == 0 else labels for labels in rows.labels],
-            "length": [ids.size for ids in rows.encoded],
-        }
-    )
+def _dataset(rows: Rows) -> list[dict[str, Any]]:
+    """The rows as the Trainer wants them; a plain list, from which a row is had in no time."""
+    return [{"input_ids": ids, "labels": labels} for ids, labels in zip(rows.encoded, rows.labels, strict=True)]
 
 
 def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[str, Any]]:
@@ -231,13 +223,20 @@ def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[s
         problem_type = str(model.config.problem_type)
         metrics = compute_metrics(logits, labels, problem_type, list(model.config.id2label.values()))
         # A metric that is undefined (constant predictions, say) must not win.
-        return {name: -1.0 if value is None else value for name, value in metrics.items() if name != "outputs"}
+        worst = {"rmse": float("inf")}
+        return {
+            name: worst.get(name, float("-inf")) if value is None else value
+            for name, value in metrics.items()
+            if name != "outputs"
+        }
 
     return compute
 
 
 def _check_metric(metric: str, table: LabelledTable, model: LyraPreTrainedModel) -> None:
-    known = [name for name in evaluate_rows(Predictor(model), table.splits["validation"]) if name not in ("n", "outputs")]
+    known = [
+        name for name in evaluate_rows(Predictor(model), table.splits["validation"]) if name not in ("n", "outputs")
+    ]
     model.train()
     if metric not in known:
         raise UserError(f"no metric {metric!r} for this kind of labels; there are {', '.join(known)}")
@@ -265,20 +264,11 @@ def _save(model: LyraPreTrainedModel, alphabet: str, report: TrainingReport, out
     """Write the folder's files beside it and move them in, each whole."""
     beside = output / ".saving"
     shutil.rmtree(beside, ignore_errors=True)
+    if hasattr(model.config, "use_cache"):  # left behind by the Trainer; Lyra has no such thing
+        del model.config.use_cache
     model.save_pretrained(beside)
     build_tokenizer(alphabet).save_pretrained(beside)
     (beside / REPORT_FILE).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     for path in beside.iterdir():
         path.replace(output / path.name)
     beside.rmdir()
-
-
-class _quiet_transformers:  # noqa: N801 - a context manager, used like a function
-    """Errors only from transformers while a Trainer runs."""
-
-    def __enter__(self) -> None:
-        self.verbosity = transformers.utils.logging.get_verbosity()
-        transformers.utils.logging.set_verbosity(logging.ERROR)
-
-    def __exit__(self, *exception: object) -> None:
-        transformers.utils.logging.set_verbosity(self.verbosity)

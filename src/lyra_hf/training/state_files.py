@@ -59,10 +59,14 @@ def load_state(path: Path) -> Any:
 
 def random_state() -> dict[str, Any]:
     """The state of Python's, numpy's and torch's random generators."""
-    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - the Trainer seeds this one
+    # The legacy generator is the one that the Trainer seeds.
+    legacy: Any = np.random.get_state(legacy=False)  # noqa: NPY002
     state = {
         "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached),  # type: ignore[union-attr]
+        "numpy": {
+            **legacy,
+            "state": {**legacy["state"], "key": torch.from_numpy(legacy["state"]["key"].astype(np.int64))},
+        },
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_available():
@@ -73,8 +77,9 @@ def random_state() -> dict[str, Any]:
 def set_random_state(state: dict[str, Any]) -> None:
     """Put the generators back into a state that `random_state` gave."""
     random.setstate(state["python"])
-    name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    legacy = state["numpy"]
+    key = legacy["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state({**legacy, "state": {**legacy["state"], "key": key}})  # noqa: NPY002
     torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])

@@ -40,7 +40,8 @@ def stack_labels(labels: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     shape = [max(sizes) for sizes in zip(*(array.shape for array in labels), strict=True)]
     stacked = np.full([len(labels), *shape], IGNORE_INDEX if whole else np.nan, dtype=np.int64 if whole else np.float32)
     for row, array in enumerate(labels):
-        stacked[(row, *(slice(size) for size in array.shape))] = array
+        corner: Any = (row, *(slice(size) for size in array.shape))
+        stacked[corner] = array
     return stacked
 
 
@@ -72,13 +73,16 @@ class LyraTrainer(Trainer):
         self.ssm_learning_rate = self.args.learning_rate / 4 if ssm_learning_rate is None else ssm_learning_rate
         self.class_weights = class_weights
 
+    optimizer: Any
+
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW (or what the arguments say) with three groups: with decay, without, and state space."""
         model = self.model if model is None else model
         if self.optimizer is None:
             optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args, model)
             self.optimizer = optimizer_class(self.parameter_groups(model), **options)
-        return self.optimizer
+        optimizer: torch.optim.Optimizer = self.optimizer
+        return optimizer
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """The optimizer's groups; every trainable parameter is in exactly one."""
@@ -151,5 +155,3 @@ class LyraTrainer(Trainer):
         path = Path(checkpoint or "") / _RANDOM_FILE.format(rank=self.args.process_index)
         if checkpoint is not None and path.is_file():
             set_random_state(load_state(path))
-
-

@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test lint types clean help
+
+help:
+	@echo "make demo   set up, score real Cas9 targets, fine-tune on real peptides (a few minutes)"
+	@echo "make test   set up and run the tests (LYRA_HF_DATA=FOLDER runs those that need the tables too)"
+	@echo "make lint   ruff, formatting and all    make types   mypy, strict"
+
+demo: $(VENV)/.demo
+	$(BIN)/python training/demo.py
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2
+	@echo "The tests pass. Next: make demo, or read docs/architecture.md."
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) runs demo .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch first: with it installed, nothing asks for another build of it.
+$(VENV)/.torch: constraints.txt | $(VENV)/bin/python
+	$(PIP) install -c constraints.txt torch
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml constraints.txt $(VENV)/.torch
+	$(PIP) install -c constraints.txt -e ".[demo]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@

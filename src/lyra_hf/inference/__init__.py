@@ -1,0 +1,1 @@
+"""Predicting for tables of any size: reading them, running the model over them, writing the results."""

@@ -1,0 +1,126 @@
+"""Captured graphs: export and compilation give the model's numbers, without complex tensors and without breaks."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from small_models import build, random_ids
+from torch import Tensor
+
+from lyra_hf import LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification, LyraModel
+
+# Ways of the convolution outside a graph: Toeplitz, FFT, FFT. In a graph: Toeplitz, scan, scan.
+LENGTHS = [30, 300, 1000]
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"num_hidden_layers": 2, "bidirectional": True, "pooling": "attention"},
+    {"reverse_complement": True, "pooling": "max"},
+    {"pair_input": True, "pooling": "last"},
+    {"problem_type": "regression", "label_transform": "rank"},
+]
+
+
+def padded_ids(length: int) -> Tensor:
+    ids = random_ids(2, length)
+    ids[0, : length // 4] = 0
+    return ids
+
+
+def tensors_of(program: torch.export.ExportedProgram) -> list[Tensor]:
+    values = [node.meta["val"] for node in program.graph.nodes if "val" in node.meta]
+    flat = [item for value in values for item in (value if isinstance(value, tuple | list) else [value])]
+    return [value for value in flat if isinstance(value, Tensor)]
+
+
+class TestExport:
+    @pytest.mark.parametrize("length", LENGTHS)
+    @pytest.mark.parametrize("fields", VARIANTS, ids=str)
+    def test_same_numbers_and_nothing_complex(self, fields: dict[str, Any], length: int) -> None:
+        model, ids = build(LyraForRegression, **fields), padded_ids(length)
+        program = torch.export.export(model, (ids,), {"attention_mask": (ids != 0).long()})
+        tensors = tensors_of(program)
+        assert len(tensors) > 50
+        assert not any(tensor.is_complex() for tensor in tensors)
+        assert not any("fft" in str(node.target) for node in program.graph.nodes)
+        got = program.module()(ids, attention_mask=(ids != 0).long()).logits
+        torch.testing.assert_close(got, model(ids).logits, rtol=0, atol=1e-5)
+
+    def test_the_inspection_finds_complex_tensors(self) -> None:
+        class Spectrum(torch.nn.Module):
+            def forward(self, x: Tensor) -> Tensor:
+                return torch.fft.rfft(x).abs()
+
+        program = torch.export.export(Spectrum(), (torch.ones(8),))
+        assert any(tensor.is_complex() for tensor in tensors_of(program))
+
+    @pytest.mark.parametrize("cls", [LyraModel, LyraForTokenClassification])
+    def test_other_heads(self, cls: type[LyraModel]) -> None:
+        model, ids = build(cls), padded_ids(40)
+        program = torch.export.export(model, (ids,))
+        torch.testing.assert_close(program.module()(ids)[0], model(ids)[0], rtol=0, atol=1e-5)
+
+    def test_parameters_are_inputs(self) -> None:
+        # The kernel is computed in the graph, not stored as a constant.
+        model, ids = build(LyraForRegression), padded_ids(40)
+        with torch.no_grad():
+            model(ids)
+            program = torch.export.export(model, (ids,))
+            other = build(LyraForRegression, seed=1)
+            program.module().load_state_dict(other.state_dict(), strict=False)
+            exported = program.module()
+            exported.load_state_dict(other.state_dict(), strict=False)
+            torch.testing.assert_close(exported(ids).logits, other(ids).logits, rtol=0, atol=1e-5)
+            assert not torch.allclose(exported(ids).logits, model(ids).logits, atol=1e-3)
+
+
+class TestCompile:
+    @pytest.mark.parametrize("length", [30, 300])
+    @pytest.mark.parametrize("fields", VARIANTS, ids=str)
+    def test_whole_graph_in_evaluation(self, fields: dict[str, Any], length: int) -> None:
+        torch._dynamo.reset()
+        model, ids = build(LyraForRegression, **fields), padded_ids(length)
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(ids).logits, model(ids).logits, rtol=0, atol=1e-5)
+
+    @pytest.mark.parametrize("length", [30, 300])
+    @pytest.mark.parametrize("problem_type", ["regression", "single_label_classification", None])
+    def test_whole_graph_in_training(self, problem_type: str | None, length: int) -> None:
+        torch._dynamo.reset()
+        model = build(LyraForSequenceClassification, num_labels=3, problem_type=problem_type).train()
+        twin = copy.deepcopy(model)
+        ids = padded_ids(length)
+        labels = torch.randn(2, 3) if problem_type == "regression" else torch.tensor([2, 0])
+        torch.compile(model, fullgraph=True, backend="aot_eager")(ids, labels=labels).loss.backward()
+        twin(ids, labels=labels).loss.backward()
+        expected = {name: parameter.grad for name, parameter in twin.named_parameters()}
+        for name, parameter in model.named_parameters():
+            torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-5, msg=name)
+
+    def test_lengths_that_change(self) -> None:
+        torch._dynamo.reset()
+        model = build(LyraForRegression)
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager", dynamic=True)
+        with torch.no_grad():
+            for length in (30, 31, 57, 300, 301, 30):
+                ids = padded_ids(length)
+                torch.testing.assert_close(compiled(ids).logits, model(ids).logits, rtol=0, atol=1e-5)
+
+    def test_changed_parameters_are_seen(self) -> None:
+        torch._dynamo.reset()
+        model, ids = build(LyraForRegression), padded_ids(30)
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+        with torch.no_grad():
+            before = compiled(ids).logits
+            model.lyra.layers[0].convolution.C.add_(0.3)
+            after = compiled(ids).logits
+            assert not torch.equal(after, before)
+            torch.testing.assert_close(after, model(ids).logits, rtol=0, atol=1e-5)
+
+    def test_generated_code(self) -> None:
+        torch._dynamo.reset()
+        model, ids = build(LyraForRegression), padded_ids(30)
+        compiled = torch.compile(model, fullgraph=True)
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(ids).logits, model(ids).logits, rtol=0, atol=1e-5)
