@@ -1,6 +1,8 @@
 """Captured graphs: export and compilation give the model's numbers, without complex tensors and without breaks."""
 
 import copy
+import os
+import shutil
 from typing import Any
 
 import pytest
@@ -10,14 +12,17 @@ from torch import Tensor
 
 from lyra_hf import LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification, LyraModel
 
-# Ways of the convolution outside a graph: Toeplitz, FFT, FFT. In a graph: Toeplitz, scan, scan.
-LENGTHS = [30, 300, 1000]
-VARIANTS: list[dict[str, Any]] = [
-    {},
-    {"num_hidden_layers": 2, "bidirectional": True, "pooling": "attention"},
-    {"reverse_complement": True, "pooling": "max"},
-    {"pair_input": True, "pooling": "last"},
-    {"problem_type": "regression", "label_transform": "rank"},
+# Ways of the convolution outside a graph: Toeplitz for 30, FFT for 300 and 1000. In a graph: Toeplitz, then the scan.
+CASES: list[tuple[dict[str, Any], int]] = [
+    ({}, 30),
+    ({}, 300),
+    ({}, 1000),
+    ({"num_hidden_layers": 2, "bidirectional": True, "pooling": "attention"}, 30),
+    ({"num_hidden_layers": 2, "bidirectional": True, "pooling": "attention"}, 300),
+    ({"reverse_complement": True, "pooling": "max"}, 300),
+    ({"pair_input": True, "pooling": "last"}, 600),
+    ({"label_transform": "rank"}, 30),
+    ({"label_transform": "log"}, 30),
 ]
 
 
@@ -34,8 +39,7 @@ def tensors_of(program: torch.export.ExportedProgram) -> list[Tensor]:
 
 
 class TestExport:
-    @pytest.mark.parametrize("length", LENGTHS)
-    @pytest.mark.parametrize("fields", VARIANTS, ids=str)
+    @pytest.mark.parametrize(("fields", "length"), CASES, ids=str)
     def test_same_numbers_and_nothing_complex(self, fields: dict[str, Any], length: int) -> None:
         model, ids = build(LyraForRegression, **fields), padded_ids(length)
         program = torch.export.export(model, (ids,), {"attention_mask": (ids != 0).long()})
@@ -62,21 +66,18 @@ class TestExport:
 
     def test_parameters_are_inputs(self) -> None:
         # The kernel is computed in the graph, not stored as a constant.
-        model, ids = build(LyraForRegression), padded_ids(40)
+        model, other, ids = build(LyraForRegression), build(LyraForRegression, seed=1), padded_ids(40)
         with torch.no_grad():
-            model(ids)
-            program = torch.export.export(model, (ids,))
-            other = build(LyraForRegression, seed=1)
-            program.module().load_state_dict(other.state_dict(), strict=False)
-            exported = program.module()
+            before = model(ids).logits
+            exported = torch.export.export(model, (ids,)).module()
             exported.load_state_dict(other.state_dict(), strict=False)
-            torch.testing.assert_close(exported(ids).logits, other(ids).logits, rtol=0, atol=1e-5)
-            assert not torch.allclose(exported(ids).logits, model(ids).logits, atol=1e-3)
+            after = exported(ids).logits
+            assert not torch.allclose(after, before, rtol=0, atol=1e-3)
+            torch.testing.assert_close(after, other(ids).logits, rtol=0, atol=1e-5)
 
 
 class TestCompile:
-    @pytest.mark.parametrize("length", [30, 300])
-    @pytest.mark.parametrize("fields", VARIANTS, ids=str)
+    @pytest.mark.parametrize(("fields", "length"), CASES, ids=str)
     def test_whole_graph_in_evaluation(self, fields: dict[str, Any], length: int) -> None:
         torch._dynamo.reset()
         model, ids = build(LyraForRegression, **fields), padded_ids(length)
@@ -84,8 +85,9 @@ class TestCompile:
         with torch.no_grad():
             torch.testing.assert_close(compiled(ids).logits, model(ids).logits, rtol=0, atol=1e-5)
 
-    @pytest.mark.parametrize("length", [30, 300])
-    @pytest.mark.parametrize("problem_type", ["regression", "single_label_classification", None])
+    @pytest.mark.parametrize(
+        ("problem_type", "length"), [("regression", 300), ("single_label_classification", 30), (None, 30)]
+    )
     def test_whole_graph_in_training(self, problem_type: str | None, length: int) -> None:
         torch._dynamo.reset()
         model = build(LyraForSequenceClassification, num_labels=3, problem_type=problem_type).train()
@@ -103,7 +105,7 @@ class TestCompile:
         model = build(LyraForRegression)
         compiled = torch.compile(model, fullgraph=True, backend="aot_eager", dynamic=True)
         with torch.no_grad():
-            for length in (30, 31, 57, 300, 301, 30):
+            for length in (30, 57):
                 ids = padded_ids(length)
                 torch.testing.assert_close(compiled(ids).logits, model(ids).logits, rtol=0, atol=1e-5)
 
@@ -118,6 +120,8 @@ class TestCompile:
             assert not torch.equal(after, before)
             torch.testing.assert_close(after, model(ids).logits, rtol=0, atol=1e-5)
 
+    @pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="needs a C++ compiler")
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
     def test_generated_code(self) -> None:
         torch._dynamo.reset()
         model, ids = build(LyraForRegression), padded_ids(30)

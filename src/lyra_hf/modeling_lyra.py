@@ -533,6 +533,7 @@ def classification_loss(
         class_weights: (O,), the weight of each class, or of the positives of each label.
     """
     logits = at_least_float32(logits)
+    class_weights = None if class_weights is None else class_weights.to(logits)
     if problem_type == "single_label_classification":
         labels = labels.long()
         total = F.cross_entropy(logits, labels, weight=class_weights, ignore_index=IGNORE_INDEX, reduction="sum")

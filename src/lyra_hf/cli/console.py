@@ -41,6 +41,7 @@ def counting(description: str) -> Iterator[Any]:
         TimeElapsedColumn(),
         console=messages,
         transient=True,
+        disable=not messages.is_terminal,
     ) as progress:
         task = progress.add_task(description, total=None)
         yield lambda number: progress.advance(task, number)

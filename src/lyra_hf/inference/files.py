@@ -81,10 +81,10 @@ def _encode(
         UserError: one cannot be read; the message names its row.
     """
     sequences = [value or "" for value in batch.column(reader.sequence_column).to_pylist()]
-    encoded = predictor.encoder.encode_all(sequences)
+    encoded = [predictor.encoder.encode(sequence) for sequence in sequences]
     if pair_column is not None:
         others = [value or "" for value in batch.column(pair_column).to_pylist()]
-        encoded_others = predictor.encoder.encode_all(others)
+        encoded_others = [predictor.encoder.encode(other) for other in others]
         for index, (ids, other) in enumerate(zip(encoded, encoded_others, strict=True)):
             if ids.size != other.size:
                 raise UserError(

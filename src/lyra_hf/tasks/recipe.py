@@ -68,6 +68,7 @@ class Recipe:
         targets: the columns to predict.
         outputs: what the checkpoint's outputs are called, with their unit.
         alphabet: of the sequences.
+        licence: of weights trained on these data, as the Hub names it; no freer than the data's own.
         source: where the table comes from.
         problem_type: the kind of labels.
         metric: by which the best epoch is picked and the task is reported.
@@ -80,6 +81,9 @@ class Recipe:
         published: published results on the same test rows.
         baseline: results of simple methods on the same test rows.
         checkpoint: name of the checkpoint that the package ships for this task, if it does.
+        example: a sequence to try it on.
+        intended_use: what the checkpoint is for, for its card.
+        limits: what it cannot do, for its card.
     """
 
     name: str
@@ -89,6 +93,7 @@ class Recipe:
     targets: tuple[str, ...]
     outputs: list[str]
     alphabet: str
+    licence: str
     source: Source
     problem_type: ProblemType
     metric: str
@@ -101,6 +106,9 @@ class Recipe:
     published: list[Result] = field(default_factory=list)
     baseline: list[Result] = field(default_factory=list)
     checkpoint: str | None = None
+    example: str = ""
+    intended_use: str = ""
+    limits: str = ""
 
     @property
     def table_format(self) -> TableFormat:

@@ -307,9 +307,9 @@ class _Labels:
                 return float("nan")
             as_number = _as_number(value)
             if as_number is None:
-                raise self.fault(index, f"is {value!r}, which is not a number", repr(column))
+                raise self.fault(index, f"is {value!r}, which is not a number", column)
             if np.isinf(as_number):
-                raise self.fault(index, "is infinite", repr(column))
+                raise self.fault(index, "is infinite", column)
             return as_number
 
         columns = [

@@ -202,6 +202,7 @@ def _build_trainer(
             callbacks=callbacks,
             ssm_learning_rate=options.ssm_learning_rate,
             averager=WeightAverager(options.averaging) if options.averaging else None,
+            letter_dropout=options.letter_dropout,
             class_weights=_class_weights(table) if options.class_weights else None,
         )
     # Both write to standard output, which belongs to results.

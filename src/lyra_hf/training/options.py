@@ -20,6 +20,7 @@ class TrainingOptions:
         max_grad_norm: gradients are scaled down to this norm.
         averaging: decay per step of an exponential average of the weights, which is what is evaluated and kept; 0 for
             none.
+        letter_dropout: share of the letters that are hidden (read as unknown) at each step, other ones each time.
         patience: epochs without a better validation metric after which training ends; 0 for never.
         class_weights: weigh classes by the inverse of their frequency.
         seed: of initial weights, dropout and the order of rows.
@@ -33,6 +34,7 @@ class TrainingOptions:
     warmup: float = 0.2
     max_grad_norm: float = 1.0
     averaging: float = 0.0
+    letter_dropout: float = 0.0
     patience: int = 15
     class_weights: bool = False
     seed: int = 0
@@ -44,7 +46,7 @@ class TrainingOptions:
         for name in ("learning_rate", "ssm_learning_rate", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("warmup", "averaging"):
+        for name in ("warmup", "averaging", "letter_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
 

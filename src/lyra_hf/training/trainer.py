@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer
 
+from ..alphabets import PAD_ID, UNK_ID
 from ..modeling_lyra import IGNORE_INDEX, LyraS4DConvolution
 from ..tokenization_lyra import pad_ids
 from .averaging import WeightAverager
@@ -28,7 +29,7 @@ class LyraCollator:
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Make a batch of rows with `input_ids` and, where there are any, `labels`."""
         input_ids = torch.from_numpy(pad_ids([np.asarray(row["input_ids"], dtype=np.uint8) for row in rows]))
-        batch = {"input_ids": input_ids, "attention_mask": (input_ids != 0).long()}
+        batch = {"input_ids": input_ids, "attention_mask": (input_ids != PAD_ID).long()}
         if "labels" in rows[0]:
             batch["labels"] = torch.from_numpy(stack_labels([np.asarray(row["labels"]) for row in rows]))
         return batch
@@ -45,6 +46,12 @@ def stack_labels(labels: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     return stacked
 
 
+def hide_letters(input_ids: Tensor, share: float) -> Tensor:
+    """Token ids (B, L) with that share of the letters, drawn at random, made unknown; padding stays padding."""
+    hidden = (torch.rand(input_ids.shape, device=input_ids.device) < share) & (input_ids != PAD_ID)
+    return input_ids.masked_fill(hidden, UNK_ID)
+
+
 class LyraTrainer(Trainer):
     """`transformers.Trainer` whose state-space parameters have a group of their own, and which writes no pickles.
 
@@ -53,6 +60,7 @@ class LyraTrainer(Trainer):
             have no weight decay (Gu et al. 2022).
         averager: keeps an exponential average of the weights; what is evaluated and saved is then the average.
         class_weights: (O,), weights of the classes in the training loss.
+        letter_dropout: share of the letters hidden at each training step.
         *args: as for `transformers.Trainer`.
         **kwargs: as for `transformers.Trainer`.
     """
@@ -63,6 +71,7 @@ class LyraTrainer(Trainer):
         ssm_learning_rate: float | None = None,
         averager: WeightAverager | None = None,
         class_weights: Tensor | None = None,
+        letter_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("data_collator", LyraCollator())
@@ -72,6 +81,7 @@ class LyraTrainer(Trainer):
             self.add_callback(averager)
         self.ssm_learning_rate = self.args.learning_rate / 4 if ssm_learning_rate is None else ssm_learning_rate
         self.class_weights = class_weights
+        self.letter_dropout = letter_dropout
 
     optimizer: Any
 
@@ -111,9 +121,11 @@ class LyraTrainer(Trainer):
         ]
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The model's own loss, with the class weights while it trains."""
-        if self.class_weights is not None and model.training:
-            inputs = {**inputs, "class_weights": self.class_weights.to(inputs["input_ids"].device)}
+        """The model's own loss; while it trains, with the class weights and with letters hidden."""
+        if model.training and self.class_weights is not None:
+            inputs = {**inputs, "class_weights": self.class_weights}
+        if model.training and self.letter_dropout:
+            inputs = {**inputs, "input_ids": hide_letters(inputs["input_ids"], self.letter_dropout)}
         return super().compute_loss(model, inputs, *args, **kwargs)
 
     # The five methods below replace files that transformers would pickle.
