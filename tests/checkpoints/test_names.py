@@ -1,5 +1,6 @@
 """The names of the shipped checkpoints, in a process that cannot reach a network."""
 
+import os
 import subprocess
 import sys
 
@@ -19,8 +20,6 @@ warnings.simplefilter("error")
 
 
 def run(code, folder, **environment):
-    import os
-
     base = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
     return subprocess.run(
         [sys.executable, "-c", OFFLINE + code],
@@ -44,7 +43,8 @@ assert type(AutoModel.from_pretrained(name)) is lyra_hf.LyraModel
 tokenizer = AutoTokenizer.from_pretrained(name)
 model = AutoModelForSequenceClassification.from_pretrained(name).eval()
 score = model(**tokenizer(site, return_tensors="pt")).logits.item()
-assert abs(lyra_hf.LyraForRegression.from_pretrained(name).eval()(**tokenizer(site, return_tensors="pt")).logits.item() - score) < 1e-4
+own = lyra_hf.LyraForRegression.from_pretrained(name).eval()
+assert abs(own(**tokenizer(site, return_tensors="pt")).logits.item() - score) < 1e-4
 for pipeline in (early, transformers.pipeline):
     for scorer in (pipeline("text-classification", model=name), pipeline(model=name)):
         for spelling in (site, site.lower(), site.replace("T", "U")):

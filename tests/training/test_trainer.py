@@ -229,7 +229,7 @@ def test_random_generators_go_on_where_they_were(tmp_path):
     save_state(random_state(), tmp_path / "random.safetensors")
 
     def draw():
-        return random.random(), np.random.rand(), torch.rand(3).tolist()
+        return random.random(), np.random.rand(), torch.rand(3).tolist()  # noqa: NPY002
 
     first = draw()
     set_random_state(load_state(tmp_path / "random.safetensors"))

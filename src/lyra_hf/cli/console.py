@@ -48,7 +48,7 @@ def counting(description: str) -> Iterator[Any]:
 
 
 class TrainingProgress(TrainerCallback):
-    """A bar of epochs with the last loss and validation metric."""
+    """A bar of epochs with the last loss and validation metric; where there is no terminal, a line per epoch."""
 
     def __init__(self, metric: str) -> None:
         self.metric = metric
@@ -59,6 +59,7 @@ class TrainingProgress(TrainerCallback):
             TextColumn("epochs  {task.fields[figures]}"),
             TimeRemainingColumn(),
             console=messages,
+            disable=not messages.is_terminal,
         )
         self.figures: dict[str, str] = {}
         self.task: Any = None
@@ -77,6 +78,8 @@ class TrainingProgress(TrainerCallback):
                 self.figures[name] = f"{float(logs[key]):.4f}"
         figures = "  ".join(f"{name} {figure}" for name, figure in self.figures.items())
         self.progress.update(self.task, completed=int(state.epoch or 0), figures=figures)
+        if not messages.is_terminal and logs and f"eval_{self.metric}" in logs:
+            messages.print(f"epoch {int(state.epoch or 0)} of {int(args.num_train_epochs)}  {figures}")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Leave the bar as it is."""

@@ -267,7 +267,7 @@ class _Labels:
             if value not in (None, "")
         ]
         numeric = [value for value in values if _as_number(value) is not None]
-        if 2 * len(numeric) <= len(values):
+        if 2 * len(numeric) < len(values):
             return "single_label_classification"
         # Integers of a Parquet file, and digits of a text file, may be classes; 1.0 is a number.
         whole = len(numeric) == len(values) and all(not isinstance(value, float) for value in values)

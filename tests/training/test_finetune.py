@@ -1,0 +1,196 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
+
+from lyra_hf import LyraConfig, LyraForSequenceClassification, Predictor, UserError
+from lyra_hf.training.data import LabelledTable, Rows
+from lyra_hf.training.evaluation import evaluate_rows, flatten
+from lyra_hf.training.finetune import REPORT_FILE, finetune
+from lyra_hf.training.options import TrainingOptions
+
+SMALL = {"hidden_size": 8, "pgc_hidden_sizes": [4], "state_size": 8}
+OPTIONS = TrainingOptions(epochs=2, batch_size=16, learning_rate=0.01)
+
+
+def labelled(head="sequence", problem_type="regression", outputs=1, number=60):
+    """A table whose labels are the share of C, of sequences of different lengths."""
+    generator = np.random.default_rng(0)
+
+    def rows(number):
+        encoded = [generator.integers(2, 6, size=generator.integers(5, 20)).astype(np.uint8) for _ in range(number)]
+        labels = []
+        for ids in encoded:
+            value = (ids == 3).astype(np.float32) if head == "residue" else np.float32((ids == 3).mean())
+            if problem_type == "single_label_classification":
+                labels.append(np.asarray(value > 0.25, dtype=np.int64))
+            else:
+                value = np.asarray(value > 0.25 if problem_type == "multi_label_classification" else value, np.float32)
+                labels.append(value if outputs == 1 else np.stack([value] * outputs, axis=-1))
+        return Rows(encoded, labels)
+
+    names = ["no", "yes"] if problem_type == "single_label_classification" else [f"y{i}" for i in range(outputs)]
+    splits = {"train": rows(number), "validation": rows(20), "test": rows(20)}
+    return LabelledTable("dna", head, problem_type, names, splits)
+
+
+@pytest.mark.parametrize("head", ["sequence", "residue"])
+@pytest.mark.parametrize(
+    ("problem_type", "outputs"),
+    [
+        ("regression", 1),
+        ("regression", 2),
+        ("single_label_classification", 2),
+        ("multi_label_classification", 1),
+        ("multi_label_classification", 3),
+    ],
+)
+def test_every_kind_of_table(tmp_path, head, problem_type, outputs):
+    table = labelled(head, problem_type, outputs)
+    report = finetune(table, tmp_path, OPTIONS, model_options=SMALL)
+    expected = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", REPORT_FILE}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+    assert json.loads((tmp_path / REPORT_FILE).read_text())["rows"] == {"train": 60, "validation": 20, "test": 20}
+    predictor = Predictor(str(tmp_path))
+    assert evaluate_rows(predictor, table.splits["test"]) == report.test
+    assert list(predictor.config.id2label.values()) == table.output_names
+    if head == "residue":
+        lengths = [ids.size for ids in table.splits["test"].encoded]
+        assert [len(rows) for rows in predictor.predict_encoded(table.splits["test"].encoded)] == lengths
+
+
+def test_labels_are_standardized_by_the_training_rows(tmp_path):
+    table = labelled()
+    finetune(table, tmp_path, OPTIONS, model_options=SMALL)
+    scale = Predictor(str(tmp_path)).model.classifier.label_scale
+    labels = np.array(table.splits["train"].labels)
+    assert scale.mean.item() == pytest.approx(labels.mean(), rel=1e-5)
+    assert scale.std.item() == pytest.approx(labels.std(), rel=1e-4)
+
+
+def test_the_best_epoch_is_picked_on_validation_alone(tmp_path):
+    table = labelled()
+    report = finetune(table, tmp_path / "a", OPTIONS, model_options=SMALL)
+    shuffled = Rows(table.splits["test"].encoded, table.splits["test"].labels[::-1])
+    other = LabelledTable("dna", "sequence", "regression", ["y0"], {**table.splits, "test": shuffled})
+    again = finetune(other, tmp_path / "b", OPTIONS, model_options=SMALL)
+    assert again.best_epoch == report.best_epoch
+    assert again.validation == report.validation
+    assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
+
+
+def test_a_run_that_broke_off_goes_on(tmp_path):
+    from transformers import TrainerCallback
+
+    class Break(TrainerCallback):
+        def on_epoch_begin(self, args, state, control, **kwargs):
+            if state.epoch and state.epoch >= 2:
+                raise KeyboardInterrupt
+
+    options = TrainingOptions(epochs=4, batch_size=16, learning_rate=0.01, averaging=0.9, letter_dropout=0.1)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=[Break()])
+    assert not (tmp_path / "broken" / "model.safetensors").exists()
+    finetune(labelled(), tmp_path / "broken", options, model_options=SMALL)
+    finetune(labelled(), tmp_path / "whole", options, model_options=SMALL)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("transform", ["log", "rank"])
+def test_label_transforms_predict_in_the_labels_own_units(tmp_path, transform):
+    table = labelled()
+    finetune(table, tmp_path, OPTIONS, model_options={**SMALL, "label_transform": transform})
+    predictions = np.array(Predictor(str(tmp_path)).predict_encoded(table.splits["test"].encoded))
+    labels = np.array(table.splits["train"].labels)
+    assert labels.min() - 0.5 <= predictions.min() <= predictions.max() <= labels.max() + 0.5
+
+
+def test_class_weights_are_the_inverse_frequencies(tmp_path):
+    table = labelled(problem_type="single_label_classification")
+    options = TrainingOptions(epochs=1, batch_size=16, class_weights=True)
+    assert finetune(table, tmp_path, options, model_options=SMALL).test["n"] == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metric": "auroc"}, "no metric 'auroc' for this kind of labels; there are spearman, pearson, rmse, r2"),
+        ({"model_options": {"hidden_size": 0}}, "hidden_size must be at least 1"),
+        ({"model_options": {"hidden_size": "many"}}, "hidden_size"),
+    ],
+)
+def test_what_cannot_be_trained(tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message):
+        finetune(labelled(), tmp_path, OPTIONS, **arguments)
+
+
+def test_training_needs_validation_rows(tmp_path):
+    table = labelled()
+    del table.splits["validation"]
+    with pytest.raises(UserError, match="no row is in the split 'validation'"):
+        finetune(table, tmp_path, OPTIONS)
+
+
+@pytest.mark.parametrize("values", [{"epochs": 0}, {"learning_rate": 0.0}, {"averaging": 1.0}, {"colour": 3}])
+def test_options_that_make_no_sense(values):
+    with pytest.raises(UserError, match=next(iter(values))):
+        TrainingOptions.from_dict(values)
+
+
+def test_flatten_joins_batches_and_rows():
+    config = LyraConfig(alphabet="dna", num_labels=2, problem_type="single_label_classification")
+    batches = [np.zeros((2, 3, 2)), np.ones((1, 4, 2))]
+    logits, labels = flatten(config, batches, [np.zeros((2, 3), int), np.full((1, 4), -100)])
+    assert logits.shape == (10, 2)
+    assert labels.tolist() == [0] * 6 + [-100] * 4
+
+
+def test_plain_trainer_with_tokenizer_and_datasets(tmp_path):
+    """As the documentation of transformers has it, without anything of ours but the model."""
+    from datasets import Dataset
+
+    from lyra_hf import build_tokenizer
+
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer("dna")
+    generator = np.random.default_rng(0)
+    texts = ["".join(generator.choice(list("ACGT"), size=generator.integers(5, 20))) for _ in range(48)]
+    table = Dataset.from_dict({"text": texts, "labels": [text.count("C") / len(text) for text in texts]})
+    table = table.map(lambda rows: tokenizer(rows["text"]), batched=True)
+
+    def train(model, **keywords):
+        trainer = Trainer(
+            model=model,
+            args=TrainingArguments(
+                output_dir=str(tmp_path / "run"),
+                num_train_epochs=2,
+                save_strategy="epoch",
+                use_cpu=True,
+                report_to="none",
+                disable_tqdm=True,
+                per_device_train_batch_size=8,
+            ),
+            train_dataset=table,
+            processing_class=tokenizer,
+        )
+        return trainer, trainer.train(**keywords)
+
+    config = LyraConfig(alphabet="dna", num_labels=1, problem_type="regression", **SMALL)
+    trainer, result = train(LyraForSequenceClassification(config))
+    assert result.global_step == 12
+    trainer.save_model(tmp_path / "model")
+    inputs = tokenizer(texts[:7], padding=True, return_tensors="pt")
+    expected = trainer.model.eval()(**inputs).logits
+    reloaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
+    assert torch.equal(reloaded(**inputs).logits, expected)
+    assert AutoTokenizer.from_pretrained(tmp_path / "model")(texts[0])["input_ids"] == tokenizer(texts[0])["input_ids"]
+
+    torch.manual_seed(1)
+    again, result = train(
+        LyraForSequenceClassification(config), resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-6")
+    )
+    assert result.global_step == 12
+    assert torch.equal(again.model.eval()(**inputs).logits, expected)
