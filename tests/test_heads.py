@@ -12,7 +12,7 @@ from small_models import build, random_ids, small_config
 from torch import Tensor
 
 from lyra_hf import LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification
-from lyra_hf.modeling_lyra import LyraLabelScale, piecewise_linear
+from lyra_hf.labels import LyraLabelScale, piecewise_linear
 
 BOTH_KINDS = [LyraForSequenceClassification, LyraForTokenClassification]
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from lyra_hf import LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification, LyraModel
 from lyra_hf.alphabets import get_alphabet
-from lyra_hf.modeling_lyra import Float32Floor, LyraS4DConvolution
+from lyra_hf.modeling_lyra import LyraRMSNorm, LyraS4DConvolution
+from lyra_hf.precision import Float32Floor
 
 HALVES = [torch.bfloat16, torch.float16]
 EVERYTHING: dict[str, Any] = {"num_hidden_layers": 2, "bidirectional": True, "pooling": "attention"}
@@ -104,6 +105,17 @@ class TestHalfPrecision:
         expected = torch.tensor(get_alphabet("dna").composition)
         embedded = model.encoder(torch.arange(17).unsqueeze(0))[0] - model.encoder.bias
         torch.testing.assert_close(embedded, expected @ model.encoder.weight.T, rtol=0, atol=1e-6)
+
+    @pytest.mark.parametrize("dtype", HALVES)
+    @pytest.mark.parametrize("size", [1e-3, 1.0, 1e4])
+    def test_norms_neither_overflow_nor_vanish(self, dtype: torch.dtype, size: float) -> None:
+        # The square of 1e4 is beyond float16, and that of 1e-3, and the norm's epsilon, below what it resolves.
+        norm = LyraRMSNorm(64, 1e-8).to(dtype)
+        x = size * torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
+        got = norm(x.to(dtype))
+        assert got.dtype == dtype
+        expected = x / x.square().mean(-1, keepdim=True).add(1e-8).sqrt()
+        torch.testing.assert_close(got.float(), expected, rtol=0, atol=4 * torch.finfo(dtype).eps)
 
     def test_narrowing_stops_at_float32(self) -> None:
         model = build(LyraForRegression, dtype=torch.float64)

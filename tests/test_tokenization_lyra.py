@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from lyra_hf import UserError, tokenizer_path
 from lyra_hf.alphabets import NAMED_ALPHABETS, PAD_ID, UNK_ID
 from lyra_hf.tokenization_lyra import SequenceEncoder, UnknownLettersWarning, build_tokenizer, pad_ids
 
@@ -29,13 +30,18 @@ def test_byte_table_equals_tokenizer(reloaded, text):
 
 
 @pytest.mark.parametrize("name", ["protein", "dna", "rna"])
-def test_shipped_tokenizers_are_those_of_the_alphabets(name, repository):
-    shipped = AutoTokenizer.from_pretrained(repository / "tokenizers" / name)
+def test_shipped_tokenizers_are_those_of_the_alphabets(name):
+    shipped = AutoTokenizer.from_pretrained(tokenizer_path(name))
     assert shipped.backend_tokenizer.to_str() == build_tokenizer(name).backend_tokenizer.to_str()
     assert shipped.get_vocab() == NAMED_ALPHABETS[name].vocabulary
     assert shipped.model_input_names == ["input_ids", "attention_mask"]
     assert shipped.pad_token_id == PAD_ID
     assert shipped.unk_token_id == UNK_ID
+
+
+def test_there_is_no_tokenizer_for_any_alphabet():
+    with pytest.raises(UserError, match="there are protein, dna, rna"):
+        tokenizer_path("../secret")
 
 
 def test_no_folder_of_tokenizers_is_a_module(repository):

@@ -4,7 +4,7 @@ Importing this package registers the model with transformers' Auto classes and m
 checkpoints known to them: `AutoModel.from_pretrained("lyra-cas9")`.
 """
 
-from .checkpoints import checkpoint_names, checkpoint_path
+from .checkpoints import checkpoint_names, checkpoint_path, tokenizer_path
 from .checkpoints.names import install
 from .configuration_lyra import LyraConfig
 from .errors import UserError
@@ -32,6 +32,7 @@ __all__ = [
     "build_tokenizer",
     "checkpoint_names",
     "checkpoint_path",
+    "tokenizer_path",
 ]
 
 register()

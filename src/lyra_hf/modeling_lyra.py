@@ -12,8 +12,6 @@ S4D, the pool), so that nothing of it reaches a real position, wherever it lies 
 """
 
 import math
-from collections.abc import Callable
-from statistics import NormalDist
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -28,6 +26,8 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .alphabets import PAD_ID, get_alphabet
 from .configuration_lyra import LyraConfig
+from .labels import IGNORE_INDEX, LyraLabelScale, classification_loss, decide_problem_type, regression_loss
+from .precision import Float32Floor, at_least_float32
 from .ssm import (
     Modes,
     chunked_scan,
@@ -38,32 +38,6 @@ from .ssm import (
     toeplitz_convolution,
     toeplitz_matrix,
 )
-
-IGNORE_INDEX = -100  # class labels that do not count; a real-valued label that does not count is NaN
-RANK_KNOTS = 129  # points of the piecewise linear curve between normal scores and labels
-RANK_RANGE = 3.0  # the curve spans normal scores from -3 to 3
-
-
-class Float32Floor(nn.Module):
-    """A module whose own floating-point tensors are never cast below float32.
-
-    The state-space parameters lose their meaning in half precision (a decay of 0.999 becomes 1), and labels lose
-    digits. So `model.half()` and `model.to(torch.bfloat16)` move these tensors without narrowing them; float64 passes.
-    """
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Float32Floor":
-        def at_least_float32(tensor: Tensor) -> Tensor:
-            out = fn(tensor)
-            if out.is_floating_point() and out.element_size() < 4 <= tensor.element_size():
-                return tensor.to(out.device, torch.float32)
-            return out
-
-        return super()._apply(at_least_float32, recurse)
-
-
-def at_least_float32(tensor: Tensor) -> Tensor:
-    """The tensor itself where it has float32 precision or better, else a float32 copy."""
-    return tensor if tensor.element_size() >= 4 else tensor.float()
 
 
 class LyraRMSNorm(nn.Module):
@@ -425,138 +399,6 @@ def split_pair(input_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]
     first = input_ids.gather(1, (start + position).clamp(max=last))
     second = input_ids.gather(1, (start + half + position).clamp(max=last))
     return first, second, position < half
-
-
-class LyraLabelScale(Float32Floor):
-    """Between the scale on which a regression head works and the labels' own units; buffers, one column per output.
-
-    The head works on standardised labels: z = (t - mean) / std, with t the label itself, its logarithm above a floor,
-    or the normal score of its rank. Predictions are brought back into the labels' own units.
-    """
-
-    mean: Tensor
-    std: Tensor
-    floor: Tensor
-    knots: Tensor
-
-    def __init__(self, config: LyraConfig) -> None:
-        super().__init__()
-        self.label_transform = config.label_transform
-        self.register_buffer("mean", torch.zeros(config.num_labels))
-        self.register_buffer("std", torch.ones(config.num_labels))
-        self.register_buffer("floor", torch.zeros(config.num_labels), persistent=self.label_transform == "log")
-        knots = self.rank_scores().unsqueeze(-1).repeat(1, config.num_labels)
-        self.register_buffer("knots", knots, persistent=self.label_transform == "rank")
-
-    @staticmethod
-    def rank_scores() -> Tensor:
-        """The normal scores at which the curve of the transform "rank" is kept: (K,)."""
-        return torch.linspace(-RANK_RANGE, RANK_RANGE, RANK_KNOTS)
-
-    @torch.no_grad()
-    def fit(self, labels: Tensor) -> None:
-        """Set the scale from training labels (rows, O); NaN where a label is missing.
-
-        Raises:
-            ValueError: an output has no label at all.
-        """
-        labels = labels.double()
-        if labels.isnan().all(0).any():
-            raise ValueError("an output has no label in the training rows")
-        if self.label_transform == "log":
-            # Labels at the lowest value lie one percent of the range below those that stand out from it.
-            low, high = labels.nanquantile(0.0, dim=0), labels.nanquantile(0.99, dim=0)
-            self.floor.copy_(low - 0.01 * (high - low).clamp(min=1e-12))
-        if self.label_transform == "rank":
-            normal = NormalDist()
-            quantiles = torch.tensor([normal.cdf(score) for score in self.rank_scores().tolist()], dtype=torch.float64)
-            self.knots.copy_(labels.nanquantile(quantiles, dim=0))
-        transformed = self.transform(labels)
-        self.mean.copy_(transformed.nanmean(0))
-        variance = (transformed - self.mean).square().nanmean(0)
-        self.std.copy_(torch.where(variance > 0, variance.sqrt(), 1.0))
-
-    def transform(self, labels: Tensor) -> Tensor:
-        """Labels (..., O) on the scale that is standardised."""
-        if self.label_transform == "log":
-            return (labels - self.floor).clamp(min=1e-12).log()
-        if self.label_transform == "rank":
-            return piecewise_linear(labels, self.knots, self.rank_scores().to(labels).unsqueeze(-1))
-        return labels
-
-    def standardize(self, labels: Tensor) -> Tensor:
-        """Labels (..., O) in their own units -> the scale of the head."""
-        return (self.transform(labels) - self.mean) / self.std
-
-    def forward(self, scores: Tensor) -> Tensor:
-        """Scores of the head (..., O) -> predictions in the labels' own units."""
-        transformed = at_least_float32(scores) * self.std + self.mean
-        if self.label_transform == "log":
-            return transformed.exp() + self.floor
-        if self.label_transform == "rank":
-            return piecewise_linear(transformed, self.rank_scores().to(transformed).unsqueeze(-1), self.knots)
-        return transformed
-
-
-def piecewise_linear(x: Tensor, knots_x: Tensor, knots_y: Tensor) -> Tensor:
-    """The curve through (knots_x, knots_y), constant beyond its ends: x (..., O), knots (K, O) or (K, 1), rising.
-
-    A sum of clamped ramps, so that it exports and has gradients; where two knots coincide the curve steps.
-    """
-    width = knots_x.diff(dim=0)
-    slope = torch.where(width > 0, knots_y.diff(dim=0) / width.clamp(min=torch.finfo(width.dtype).tiny), 0.0)
-    step = torch.where(width > 0, 0.0, knots_y.diff(dim=0))
-    ramp = torch.minimum((x.unsqueeze(-2) - knots_x[:-1]).clamp(min=0), width)  # (..., K - 1, O)
-    jump = (x.unsqueeze(-2) > knots_x[:-1]).to(x.dtype)
-    return knots_y[0] + (ramp * slope + jump * step).sum(-2)
-
-
-def decide_problem_type(config: LyraConfig, labels: Tensor) -> str:
-    """The kind of problem: as configured, or what the number of outputs and the labels say."""
-    if config.problem_type is not None:
-        return config.problem_type
-    if config.num_labels == 1:
-        return "regression"
-    return "multi_label_classification" if labels.is_floating_point() else "single_label_classification"
-
-
-def classification_loss(
-    logits: Tensor, labels: Tensor, problem_type: str, class_weights: Tensor | None = None
-) -> Tensor:
-    """Mean loss over the labels that count; zero, with gradients, where none does.
-
-    Args:
-        logits: (rows, O).
-        labels: (rows,) class numbers, -100 where missing; or for several labels at once (rows, O) of 0, 1 and, where
-            missing, NaN or -100.
-        problem_type: "single_label_classification" or "multi_label_classification".
-        class_weights: (O,), the weight of each class, or of the positives of each label.
-    """
-    logits = at_least_float32(logits)
-    class_weights = None if class_weights is None else class_weights.to(logits)
-    if problem_type == "single_label_classification":
-        labels = labels.long()
-        total = F.cross_entropy(logits, labels, weight=class_weights, ignore_index=IGNORE_INDEX, reduction="sum")
-        if class_weights is None:
-            count = (labels != IGNORE_INDEX).sum()
-        else:
-            count = class_weights[labels.clamp(min=0)].masked_fill(labels == IGNORE_INDEX, 0).sum()
-        return total / count.clamp(min=torch.finfo(logits.dtype).tiny)
-    labels = labels.to(logits.dtype).view_as(logits)
-    counts = ~(labels.isnan() | (labels == IGNORE_INDEX))
-    losses = F.binary_cross_entropy_with_logits(
-        logits, labels.where(counts, 0), pos_weight=class_weights, reduction="none"
-    )
-    return losses.where(counts, 0).sum() / counts.sum().clamp(min=1)
-
-
-def regression_loss(scores: Tensor, labels: Tensor, scale: LyraLabelScale) -> Tensor:
-    """Mean squared error on the scale of the head over the labels that are not NaN: scores and labels (rows, O)."""
-    scores = at_least_float32(scores)
-    labels = labels.to(scores.dtype).view_as(scores)
-    counts = ~labels.isnan()
-    errors = scores - scale.standardize(labels.where(counts, scale.mean.to(labels.dtype)))
-    return errors.square().where(counts, 0).sum() / counts.sum().clamp(min=1)
 
 
 class LyraHead(nn.Module):

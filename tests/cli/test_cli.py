@@ -113,15 +113,16 @@ class TestPredict:
         assert Path(name).is_file()
 
 
-class TestTrain:
-    @pytest.fixture(scope="class")
-    def table(self):
-        generator = np.random.default_rng(0)
-        sequences = ["".join(generator.choice(list("ACGT"), size=12)) for _ in range(60)]
-        labels = [sequence.count("C") for sequence in sequences]
-        splits = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
-        return {"sequence": sequences, "fitness": [label + 0.5 for label in labels], "split": splits}
+@pytest.fixture
+def table():
+    """Sixty short sequences with the number of C in them as a label."""
+    generator = np.random.default_rng(0)
+    sequences = ["".join(generator.choice(list("ACGT"), size=12)) for _ in range(60)]
+    splits = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
+    return {"sequence": sequences, "fitness": [text.count("C") + 0.5 for text in sequences], "split": splits}
 
+
+class TestTrain:
     @pytest.fixture
     def trained(self, lyra, table):
         write_table("mydata.csv", **table)
@@ -343,9 +344,6 @@ BAD_COMMANDS = [
     ("train unlabelled.csv --target y --problem classification -o out", r"unlabelled\.csv: .*label"),
     (f"{TRAIN} --problem ranking -o out", "--problem is one of regression, classification, multi-label"),
     (f"{TRAIN} --alphabet DNA -o out", "alphabet 'DNA': the name is 'dna', in lower case"),
-    (f"{TRAIN} --epochs 0 -o out", "epochs must be at least 1, not 0"),
-    (f"{TRAIN} --metric auroc -o out", "no metric 'auroc' for this kind of labels"),
-    (f"{TRAIN} --label-transform sqrt -o out", "label_transform"),
     ("train splits.csv --target y -o out", r"splits\.csv, row 2: the split 'holdout' is none of train"),
     ("train --task kim2019_spcas -o out", "no task is called 'kim2019_spcas'; did you mean kim2019_spcas9"),
     ("train --task kim2019_spcas9 -o out", "cas9/kim2019_spcas9.parquet: name the folder .* LYRA_HF_DATA"),
@@ -386,6 +384,26 @@ def test_bad_input_ends_with_one_line(lyra, monkeypatch, bad_files, command, mes
     assert after == before
     assert not (bad_files / "sprung").exists()
     assert not (bad_files / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--epochs 0", "epochs must be at least 1, not 0"),
+        ("--learning-rate 0", "learning_rate must be above 0, not 0"),
+        ("--metric auroc", "no metric 'auroc' for this kind of labels; there are spearman"),
+        ("--label-transform sqrt", "label_transform"),
+    ],
+)
+def test_options_that_do_not_fit_are_told_of_last(lyra, option, message):
+    """What the table was taken for is said before."""
+    write_table("good.csv", sequence=SITES, y=[1.5, 2.5, 3.5], split=["train", "validation", "test"])
+    status, out, err = lyra("train", "good.csv", "--target", "y", "-o", "out", *option.split())
+    assert (status, out) == (2, "")
+    lines = [line for line in err.splitlines() if not line.startswith("good.csv: ")]
+    assert len(lines) == 1
+    assert re.search(f"^lyra-hf: .*{message}", lines[0])
+    assert not Path("out").exists()
 
 
 def test_what_was_there_stays(lyra):

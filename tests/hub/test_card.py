@@ -34,7 +34,8 @@ REPORTS = [
 
 @pytest.fixture(scope="module")
 def recipe():
-    return load_recipe("kim2019_spcas9")
+    training = TrainingOptions(epochs=40, batch_size=128, averaging=0.998)
+    return replace(load_recipe("kim2019_spcas9"), model={}, training=training)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def test_what_a_reader_needs_is_in_it(recipe, text):
         "11,570 train, 200 validation, 100 test",
         "best on validation, seed 1",
         "with seeds 0, 1; 5 minutes per seed on a laptop",
-        "Training: epochs 40, batch_size 128, learning_rate 0.004",
+        "Training: epochs 40, batch_size 128, averaging 0.998\n",
         "Model: the defaults",
         'pipeline("text-classification", model="lyra-cas9")',
     ):

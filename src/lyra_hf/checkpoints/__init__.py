@@ -7,6 +7,7 @@ import difflib
 import os
 from pathlib import Path
 
+from ..alphabets import NAMED_ALPHABETS
 from ..errors import UserError
 
 # Set to anything but the empty string, shipped names mean what they mean to transformers alone.
@@ -32,6 +33,20 @@ def checkpoint_path(name: str) -> Path:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UserError(f"no checkpoint is called {name!r}: {hint}the package has {', '.join(names)}")
+
+
+def tokenizer_path(alphabet: str) -> Path:
+    """The folder of the ready tokenizer of "protein", "dna" or "rna", for `AutoTokenizer.from_pretrained`.
+
+    Raises:
+        UserError: there is none for that alphabet (`build_tokenizer` makes one for any).
+    """
+    package = _FOLDER.parent
+    # In a wheel they lie in the package, in a checkout at its root.
+    for home in (package / "tokenizers", package.parents[1] / "tokenizers"):
+        if alphabet in NAMED_ALPHABETS and (home / alphabet).is_dir():
+            return home / alphabet
+    raise UserError(f"no tokenizer is ready for {alphabet!r}; there are {', '.join(NAMED_ALPHABETS)}")
 
 
 def shipped_folder(name: object) -> Path | None:

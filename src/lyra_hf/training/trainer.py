@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from transformers import Trainer
 
 from ..alphabets import PAD_ID, UNK_ID
-from ..modeling_lyra import IGNORE_INDEX, LyraS4DConvolution
+from ..labels import IGNORE_INDEX
+from ..modeling_lyra import LyraS4DConvolution
 from ..tokenization_lyra import pad_ids
 from .averaging import WeightAverager
 from .state_files import load_state, random_state, save_state, set_random_state
