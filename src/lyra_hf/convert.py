@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .alphabets import get_alphabet
 from .configuration_lyra import LyraConfig
-from .errors import UserError
+from .errors import UserError, as_user_error
 from .inference.loading import quiet_transformers
 from .modeling_lyra import LyraForRegression, LyraForSequenceClassification
 from .tokenization_lyra import build_tokenizer
@@ -80,7 +80,8 @@ def infer_config(state_dict: dict[str, Tensor], alphabet: str) -> LyraConfig:
         raise UserError(
             f"the checkpoint has no tensor {error.args[0]!r}: not a state dict of the authors' Lyra"
         ) from None
-    letters = len(get_alphabet(alphabet).letters)
+    with as_user_error():
+        letters = len(get_alphabet(alphabet).letters)
     if encoder.shape[1] != letters:
         raise UserError(
             f"the checkpoint's encoder takes {encoder.shape[1]} letters; the alphabet {alphabet!r} has {letters}"
@@ -136,6 +137,8 @@ def convert_checkpoint(path: Path, output: Path, alphabet: str) -> LyraConfig:
     Raises:
         UserError: the file cannot be read or does not fit.
     """
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file; name a folder to write the checkpoint to")
     state_dict = read_authors_checkpoint(path)
     config = infer_config(state_dict, alphabet)
     model = (LyraForRegression if config.num_labels == 1 else LyraForSequenceClassification)(config)

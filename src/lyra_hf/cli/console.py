@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from transformers import TrainerCallback
 
-messages = Console(stderr=True, highlight=False, soft_wrap=True)
+messages = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_result(text: str) -> None:
@@ -27,8 +27,8 @@ def print_result(text: str) -> None:
 
 
 def results_console() -> Console:
-    """A console on standard output, for tables."""
-    return Console(file=sys.stdout, highlight=False)
+    """A console on standard output, for tables; as wide as they are where nobody looks at it."""
+    return Console(file=sys.stdout, highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..inference.predictor import Predictor
-from ..inference.results import output_index, output_names
+from ..inference.results import output_index, output_names, problem_type
 from ..training.data import TableFormat, load_table
 from ..training.evaluation import evaluate_rows
 
@@ -28,7 +28,8 @@ def run_evaluation(
     """
     predictor = Predictor(model, device)
     config = predictor.config
-    single_label = config.problem_type == "single_label_classification"
+    kind = problem_type(config)
+    single_label = kind == "single_label_classification"
     if output_name is not None:
         if single_label:
             raise UserError("--output picks one of several numbers or labels; this model gives classes")
@@ -49,7 +50,7 @@ def run_evaluation(
         split=split_column if split is not None else None,
         alphabet=config.alphabet,
         head="residue" if predictor.per_residue else "sequence",
-        problem_type=config.problem_type,
+        problem_type=kind,
         classes=tuple(output_names(config)) if single_label else None,
     )
     table = load_table(data, form, only_split=split)

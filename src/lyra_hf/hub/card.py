@@ -91,19 +91,27 @@ def _results_table(recipe: Recipe, reports: Sequence[dict[str, Any]]) -> list[st
         "|---" * (len(names) + 2) + "|",
     ]
     for report in reports:
-        figures = " | ".join(f"{report['test'][name]:.4f}" for name in names)
+        figures = " | ".join(_figure([report["test"][name]]) for name in names)
         seed, validation = report["options"]["seed"], report["validation"][recipe.metric]
         lines.append(f"| seed {seed} | {validation:.4f} | {figures} |")
     if len(reports) > 1:
         spread = [[report["validation"][recipe.metric] for report in reports]]
         spread += [[report["test"][name] for report in reports] for name in names]
-        figures = " | ".join(f"{mean(values):.4f} ± {stdev(values):.4f}" for values in spread)
+        figures = " | ".join(_figure(values) for values in spread)
         lines.append(f"| mean ± standard deviation of {len(reports)} seeds | {figures} |")
     for result in [*recipe.baseline, *recipe.published]:
         cells = [f"{result.value:g}" if name == result.metric else "" for name in names]
         source = f" ({result.source})" if result.source else ""
         lines.append(f"| {result.method}{source} | | {' | '.join(cells)} |")
     return lines
+
+
+def _figure(values: list[float | None]) -> str:
+    """A metric, or the mean and standard deviation of several; blank where the data leave one undefined."""
+    defined = [value for value in values if value is not None]
+    if len(defined) < len(values):
+        return ""
+    return f"{mean(defined):.4f}" + (f" ± {stdev(defined):.4f}" if len(defined) > 1 else "")
 
 
 def _changed(values: dict[str, Any], defaults: object) -> str:

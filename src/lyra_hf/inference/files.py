@@ -52,9 +52,10 @@ def predict_file(
             raise UserError(
                 f"{reader.name} has a column {taken[0]!r} already; rename it, so that it is not overwritten"
             )
-        if pair_column is not None and pair_column not in reader.column_names:
-            names = ", ".join(reader.column_names)
-            raise UserError(f"{reader.name} has no column {pair_column!r}; its columns are: {names}")
+        if pair_column is not None:
+            reader.check_text(pair_column)
+            if not predictor.config.pair_input:
+                raise UserError(f"{model} takes no pairs of sequences; leave --pair-column out")
         with open_writer(output_path, input_path=input_path) as writer:
             for batch in reader:
                 results = predictor.predict_encoded(_encode(predictor, reader, batch, pair_column, rows))

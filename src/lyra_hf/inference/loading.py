@@ -45,6 +45,9 @@ def load_config(folder: Path) -> LyraConfig:
         config = LyraConfig.from_pretrained(folder)
     except Exception as error:  # strict dataclasses raise several kinds of errors, all with a message for the reader
         raise UserError(f"{path}: {_last_line(error)}") from error
+    names = config.id2label or {}
+    if sorted(names) != list(range(len(names))) or len(set(names.values())) != len(names):
+        raise UserError(f"{path}: id2label must give each output, from 0 on, a name of its own; it is {names}")
     return config
 
 
@@ -56,8 +59,9 @@ def load_model(name_or_path: str) -> LyraPreTrainedModel:
     """
     folder = model_folder(name_or_path)
     config = load_config(folder)
-    architecture = (config.architectures or [None])[0]
-    if architecture not in _HEADS:
+    architectures = config.architectures
+    architecture = architectures[0] if isinstance(architectures, list) and architectures else None
+    if not isinstance(architecture, str) or architecture not in _HEADS:
         raise UserError(
             f"{folder / 'config.json'}: architectures is {config.architectures}; "
             f"to predict, one of {', '.join(_HEADS)} is needed"
@@ -66,13 +70,23 @@ def load_model(name_or_path: str) -> LyraPreTrainedModel:
     with quiet_transformers():  # what it would log about keys is checked below
         try:
             model, info = _HEADS[architecture].from_pretrained(
-                folder, config=config, output_loading_info=True, use_safetensors=True, local_files_only=True
+                folder,
+                config=config,
+                output_loading_info=True,
+                use_safetensors=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # refused below, with the tensor's name
             )
         except Exception as error:
             raise UserError(f"{folder / _WEIGHTS}: {_last_line(error)}") from error
     for problem, keys in (("has no", info["missing_keys"]), ("has an unknown", info["unexpected_keys"])):
         if keys:
             raise UserError(f"{folder / _WEIGHTS}: {problem} tensor {min(keys)!r}; it does not fit its config.json")
+    for key, found, expected in sorted(info["mismatched_keys"]):
+        raise UserError(
+            f"{folder / _WEIGHTS}: tensor {key!r} has the shape {tuple(found)}, and its config.json asks for "
+            f"{tuple(expected)}"
+        )
     loaded: LyraPreTrainedModel = model.eval()
     return loaded
 
@@ -101,8 +115,8 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(1, device=chosen).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(f"device {str(device)!r} is not available here ({_first_line(error)})") from error
     return chosen
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -40,16 +41,17 @@ class Predictor:
 
     def __init__(
         self,
-        model: str | LyraPreTrainedModel,
+        model: str | Path | LyraPreTrainedModel,
         device: str | torch.device | None = None,
         batch_size: int | None = None,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise UserError(f"batch_size must be at least 1, not {batch_size}")
-        if isinstance(model, str):
-            model = load_model(model)
-            device = choose_device(device)
-        self.device = torch.device(device or model.device)
+        if isinstance(model, str | Path):
+            model = load_model(str(model))
+            self.device = choose_device(device)
+        else:
+            self.device = model.device if device is None else choose_device(device)
         self.model = model.to(self.device).eval()
         self.config = self.model.config
         self.encoder = SequenceEncoder(self.config.alphabet)
@@ -64,8 +66,11 @@ class Predictor:
             list of N arrays (L,) or (L, outputs). Regression is in the labels' own units, classes are logits.
 
         Raises:
-            UserError: a sequence is empty, or, for a model of pairs, has an odd number of letters.
+            UserError: a single text is given, a sequence is empty, or, for a model of pairs, has an odd number of
+                letters.
         """
+        if isinstance(sequences, str):
+            raise UserError("give a list of sequences, not a single text: predictor([sequence])")
         results: list[npt.NDArray[np.float32]] = []
         remaining = iter(sequences)
         while window := list(islice(remaining, _WINDOW)):

@@ -93,6 +93,15 @@ class TableReader:
         ids = [ids[index - start].as_py() for start, ids in self._latest_ids if start <= index < start + len(ids)]
         return f"{self.name}, record {index + 1}" + (f" ({ids[0]})" if ids and ids[0] else "")
 
+    def check_text(self, column: str) -> None:
+        """Refuse a column that cannot hold sequences.
+
+        Raises:
+            UserError: there is no such column, or it is not of text.
+        """
+        _check_columns(self._content, [column])
+        _check_text(self._content, column)
+
     def close(self) -> None:
         """Close the file; standard input stays open."""
         self._files.close()
@@ -130,9 +139,7 @@ def open_table(
     with ExitStack() as files:
         content = _open_content(path, rows_per_batch, files)
         _check_columns(content, [sequence_column], "Name the one that holds the sequences with --column")
-        column_type = content.schema.field(sequence_column).type
-        if not _is_text(column_type):
-            raise UserError(f"{content.name}: the column {sequence_column!r} holds {column_type}, not sequences")
+        _check_text(content, sequence_column)
         return TableReader(content, sequence_column, files.pop_all())
 
 
@@ -292,6 +299,12 @@ def _check_columns(content: _Content, wanted: Sequence[str], advice: str = "") -
             advice = "Separate the columns by commas in a .csv file and by tabs in a .tsv file"
         message = f"{content.name} has no column {name!r}; its columns are: {shown}{more}"
         raise UserError(f"{message}. {advice}" if advice else message)
+
+
+def _check_text(content: _Content, column: str) -> None:
+    column_type = content.schema.field(column).type
+    if not _is_text(column_type):
+        raise UserError(f"{content.name}: the column {column!r} holds {column_type}, not sequences")
 
 
 def _shown(name: str) -> str:

@@ -1,5 +1,7 @@
 """A model's outputs as the columns of a table."""
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -7,6 +9,7 @@ import pyarrow as pa
 from ..configuration_lyra import LyraConfig
 from ..errors import UserError
 
+ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -23,19 +26,26 @@ def result_columns(config: LyraConfig, results: list[FloatArray]) -> dict[str, p
     """
     names = output_names(config)
     logits = [result.reshape(*result.shape[: result.ndim - (len(names) > 1)], len(names)) for result in results]
-    problem_type = config.problem_type or ("regression" if len(names) == 1 else "single_label_classification")
-    if problem_type == "regression":
+    kind = problem_type(config)
+    if kind == "regression":
         titles = ["prediction"] if len(names) == 1 else [f"prediction_{name}" for name in names]
         return {title: _numbers([rows[..., index] for rows in logits]) for index, title in enumerate(titles)}
-    if problem_type == "single_label_classification":
+    if kind == "single_label_classification":
         probabilities = [softmax(rows) for rows in logits]
         labels = [_names_of(rows.argmax(-1), names) for rows in probabilities]
-        return {"label": pa.array(labels), "score": _numbers([rows.max(-1) for rows in probabilities])}
+        return {"label": _texts(labels), "score": _numbers([rows.max(-1) for rows in probabilities])}
     probabilities = [sigmoid(rows) for rows in logits]
     return {
-        "label": pa.array([_joined(rows > 0.5, names) for rows in probabilities]),
+        "label": _texts([_joined(rows > 0.5, names) for rows in probabilities]),
         **{f"score_{name}": _numbers([rows[..., index] for rows in probabilities]) for index, name in enumerate(names)},
     }
+
+
+def problem_type(config: LyraConfig) -> ProblemType:
+    """The kind of problem; where the configuration leaves it open, as transformers' pipelines read the outputs."""
+    if config.problem_type is not None:
+        return config.problem_type
+    return "regression" if config.num_labels == 1 else "single_label_classification"
 
 
 def output_names(config: LyraConfig) -> list[str]:
@@ -71,6 +81,10 @@ def _numbers(values: list[FloatArray]) -> pa.Array:
     if values and values[0].ndim:
         return pa.array(values, type=pa.list_(pa.float32()))
     return pa.array(np.array(values, dtype=np.float32))
+
+
+def _texts(values: list[str | list[str]]) -> pa.Array:
+    return pa.array(values, type=pa.list_(pa.string()) if values and isinstance(values[0], list) else pa.string())
 
 
 def _names_of(index: npt.NDArray[np.intp], names: list[str]) -> str | list[str]:

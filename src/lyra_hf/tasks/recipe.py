@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from ..errors import UserError
-from ..training.data import Head, ProblemType, TableFormat
+from ..inference.results import ProblemType
+from ..training.data import Head, TableFormat
 from ..training.options import TrainingOptions
 
 DATA_VARIABLE = "LYRA_HF_DATA"
@@ -149,7 +150,10 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         UserError: a field is missing, unknown or makes no sense.
     """
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path.name}: cannot be read as YAML ({' '.join(str(error).split())})") from error
     try:
         content["targets"] = tuple(content["targets"])
         content["source"] = Source(**content["source"])

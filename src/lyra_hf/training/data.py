@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..errors import UserError
+from ..errors import UserError, as_user_error
 from ..extras import needs
 from ..inference.predictor import sequence_problem
 from ..inference.readers import read_columns
+from ..inference.results import ProblemType
 from ..tokenization_lyra import SequenceEncoder
 
 if TYPE_CHECKING:
     import datasets
 
 Head = Literal["sequence", "residue"]
-ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 Labels = list[npt.NDArray[Any]]
 
 SPLITS = ("train", "validation", "test")
@@ -115,6 +115,8 @@ def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = 
             the others are; the message names the row.
     """
     columns = [form.sequence, *form.targets, *([form.pair] if form.pair else []), *([form.split] if form.split else [])]
+    if only_split is not None:
+        only_split = _SPLIT_NAMES.get(only_split.strip().lower(), only_split)
     table = read_columns(path, list(dict.fromkeys(columns)))
     if table.num_rows == 0:
         raise UserError(f"{path}: the table has no rows")
@@ -127,7 +129,8 @@ def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = 
         raise UserError(f"{path}: no row has the split {only_split!r}; there are {', '.join(sorted(set(splits)))}")
     chosen = [index for index, split in enumerate(splits) if split and only_split in (None, split)]
 
-    encoder = SequenceEncoder(alphabet)
+    with as_user_error():
+        encoder = SequenceEncoder(alphabet)
     encoded = {index: encoder.encode(sequences[index]) for index in chosen}
     for index, ids in encoded.items():
         problem = sequence_problem(encoder, sequences[index], ids)
@@ -218,8 +221,6 @@ class _Labels:
             if len(self.form.targets) > 1:
                 raise UserError(f"{self.path}: several target columns are numbers or labels of 0 and 1, not classes")
             names = list(self.form.classes or self.class_names(cells, head))
-            if len(names) < 2:
-                raise UserError(f"{self.path}: {self.form.targets[0]!r} has one class only, {names[0]!r}")
             return (
                 head,
                 problem_type,
@@ -277,9 +278,13 @@ class _Labels:
         return "regression"
 
     def class_names(self, cells: dict[int, list[Any]], head: Head) -> list[str]:
-        """The classes there are, numbers in the order of numbers."""
+        """The classes there are, two at least, numbers in the order of numbers."""
         values = [value for row in cells.values() for value in (row[0] if head == "residue" else row)]
         names = {_as_class(value) for value in values if value not in (None, "")}
+        if not names:
+            raise UserError(f"{self.path}: no row has a label in {self.form.targets[0]}")
+        if len(names) == 1:
+            raise UserError(f"{self.path}: {self.form.targets[0]!r} has one class only, {names.pop()!r}")
         return sorted(names, key=lambda name: (0, int(name), "") if name.lstrip("-").isdigit() else (1, 0, name))
 
     def class_numbers(self, index: int, row: list[Any], names: list[str]) -> npt.NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ..configuration_lyra import LyraConfig
 from ..inference.predictor import Predictor
-from ..inference.results import output_index, output_names
+from ..inference.results import output_index, output_names, problem_type
 from ..tasks.metrics import compute_metrics
 from .data import Rows
 
@@ -28,7 +28,7 @@ def flatten(
         Outputs (rows, O), of a regression with one output (rows,); labels (rows,) or (rows, O).
     """
     outputs = config.num_labels
-    columns = 1 if config.problem_type == "single_label_classification" else outputs
+    columns = 1 if problem_type(config) == "single_label_classification" else outputs
     flat_logits = np.concatenate([np.reshape(array, (-1, outputs)) for array in logits])
     flat_labels = np.concatenate([np.reshape(array, (-1, columns)) for array in labels])
     if columns == 1:
@@ -48,14 +48,15 @@ def evaluate_rows(predictor: Predictor, rows: Rows, output: str | None = None) -
         UserError: the model has no output of that name.
     """
     config = predictor.config
+    kind = problem_type(config)
     logits = predictor.predict_encoded(rows.encoded)
     if output is not None:
         chosen = output_index(config, output)
         logits = [array[..., chosen] for array in logits]
         flat_logits = np.concatenate([np.ravel(array) for array in logits])
         flat_labels = np.concatenate([np.ravel(array) for array in rows.labels])
-        if config.problem_type == "multi_label_classification":
-            return compute_metrics(flat_logits[:, None], flat_labels[:, None], config.problem_type, [output])
-        return compute_metrics(flat_logits, flat_labels, "regression", [output])
+        if kind == "multi_label_classification":
+            flat_logits, flat_labels = flat_logits[:, None], flat_labels[:, None]
+        return compute_metrics(flat_logits, flat_labels, kind, [output])
     flat_logits, flat_labels = flatten(config, logits, rows.labels)
-    return compute_metrics(flat_logits, flat_labels, str(config.problem_type), output_names(config))
+    return compute_metrics(flat_logits, flat_labels, kind, output_names(config))

@@ -18,6 +18,7 @@ from ..configuration_lyra import LyraConfig
 from ..errors import UserError
 from ..inference.loading import quiet_transformers
 from ..inference.predictor import Predictor
+from ..inference.results import ProblemType
 from ..modeling_lyra import (
     LyraForRegression,
     LyraForSequenceClassification,
@@ -27,7 +28,7 @@ from ..modeling_lyra import (
 from ..tasks.metrics import compute_metrics
 from ..tokenization_lyra import build_tokenizer
 from .averaging import WeightAverager
-from .data import LabelledTable, ProblemType, Rows
+from .data import LabelledTable, Rows
 from .evaluation import evaluate_rows, flatten
 from .options import TrainingOptions
 from .trainer import LyraTrainer
