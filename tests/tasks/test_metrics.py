@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lyra_hf.errors import UserError
 from lyra_hf.extras import needs
 from lyra_hf.tasks import metrics
-from lyra_hf.tasks.metrics import classification, compute_metrics, flatten_residues, regression
+from lyra_hf.tasks.metrics import classification, compute_metrics, regression
 
 Array: TypeAlias = NDArray[Any]
 
@@ -350,7 +350,7 @@ def test_a_model_that_fails_gets_no_score(problem: str, bad: float) -> None:
         (np.zeros(3), np.zeros(4), "regression", "do not fit"),
         (np.zeros((3, 2)), np.zeros(3), "regression", "do not fit"),
         (np.zeros(3), np.array([0, 1, np.inf]), "regression", "finite numbers"),
-        (np.zeros((3, 2, 1)), np.zeros((3, 2)), "regression", "flatten_residues"),
+        (np.zeros((3, 2, 1)), np.zeros((3, 2)), "regression", "must have the shape"),
         (np.zeros((3, 2)), np.zeros(4), SINGLE, "do not fit"),
         (np.zeros((3, 1)), np.zeros(3), SINGLE, r"\(rows, classes\)"),
         (np.zeros((3, 2)), np.zeros((3, 2)), SINGLE, r"\(rows, classes\)"),
@@ -371,51 +371,6 @@ def test_what_does_not_fit_is_refused(predicted: Any, true: Any, problem: str, m
 def test_every_output_needs_its_own_name(names: list[str]) -> None:
     with pytest.raises(ValueError, match="2 outputs need as many different names"):
         compute_metrics(np.zeros((3, 2)), np.zeros((3, 2)), "regression", names)
-
-
-# Residues
-
-
-def test_residues_of_padded_and_of_listed_sequences_are_the_same(rng: np.random.Generator) -> None:
-    lengths = [3, 1, 4]
-    predicted = [rng.normal(size=(length, 2)) for length in lengths]
-    true = [rng.integers(0, 2, length) for length in lengths]
-    padded, padded_true = np.full((3, 5, 2), -100.0), np.full((3, 5), -100)
-    mask = np.zeros((3, 5), dtype=bool)
-    for row, length in enumerate(lengths):
-        padded[row, :length], padded_true[row, :length], mask[row, :length] = predicted[row], true[row], True
-    for residues, labels in [
-        flatten_residues(predicted, true),
-        flatten_residues(padded, padded_true),
-        flatten_residues(padded, padded_true, mask),
-    ]:
-        np.testing.assert_array_equal(residues, np.concatenate(predicted))
-        np.testing.assert_array_equal(labels, np.concatenate(true))
-
-
-def test_residues_without_reference_stay_until_they_are_dropped() -> None:
-    predicted, true = (
-        np.array([[0.5, 1.5, -100.0], [2.5, -100.0, -100.0]]),
-        np.array([[1, -100, -100], [0, -100, -100]]),
-    )
-    residues, labels = flatten_residues(predicted, true)
-    np.testing.assert_array_equal(residues, [0.5, 1.5, 2.5])
-    assert compute_metrics(residues, labels, MULTI)["n"] == 2
-
-
-def test_residues_with_several_labels_keep_them(rng: np.random.Generator) -> None:
-    predicted, true = rng.normal(size=(2, 3, 2)), np.zeros((2, 3, 2))
-    predicted[0, 2], true[0, 2] = -100, -100
-    true[1, 2, 0] = -100
-    residues, labels = flatten_residues(predicted, true)
-    assert residues.shape == labels.shape == (5, 2)
-
-
-def test_sequences_must_match() -> None:
-    with pytest.raises(ValueError, match="same number of sequences"):
-        flatten_residues(np.zeros((2, 3)), np.zeros((1, 3)))
-    with pytest.raises(ValueError, match="no sequences"):
-        flatten_residues([], [])
 
 
 # Modules of `evaluate`

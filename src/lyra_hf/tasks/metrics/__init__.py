@@ -5,8 +5,7 @@ mathematics; `evaluate.load(metric_path("spearman"))` and `load_metric("spearman
 A metric that the data leave undefined is None, never NaN, so that results are valid JSON.
 """
 
-from .arrays import flatten_residues
 from .compute import compute_metrics
 from .loading import METRIC_NAMES, load_metric, metric_path
 
-__all__ = ["METRIC_NAMES", "compute_metrics", "flatten_residues", "load_metric", "metric_path"]
+__all__ = ["METRIC_NAMES", "compute_metrics", "load_metric", "metric_path"]

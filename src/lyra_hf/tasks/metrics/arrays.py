@@ -1,17 +1,16 @@
 """From what models and tables give to the clean pairs of predictions and references that metrics compare."""
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...labels import IGNORE_INDEX
+
 Floats: TypeAlias = NDArray[np.float64]
 Classes: TypeAlias = NDArray[np.int64]
 
-MISSING_CLASS = -100  # PyTorch's and transformers' mark; a real-valued reference that does not count is NaN
 LARGEST = 1e150  # squares stay finite; a prediction beyond it is as broken as an infinite one
-PADDING = -100.0  # what transformers' Trainer fills predictions and references of unequal lengths with
 
 
 def finite(predictions: ArrayLike) -> Floats:
@@ -25,7 +24,7 @@ def finite(predictions: ArrayLike) -> Floats:
 
 def is_missing_class(references: Floats) -> NDArray[np.bool_]:
     """Where a class number, or the 0 or 1 of a label, is not known: -100 or NaN."""
-    missing: NDArray[np.bool_] = np.isnan(references) | (references == MISSING_CLASS)
+    missing: NDArray[np.bool_] = np.isnan(references) | (references == IGNORE_INDEX)
     return missing
 
 
@@ -76,45 +75,8 @@ def columns(values: ArrayLike, what: str) -> Floats:
     """(N,) or (N, O) -> (N, O)."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim not in (1, 2):
-        hint = "; flatten_residues makes rows of residues" if array.ndim == 3 else ""
-        raise ValueError(f"{what} must have the shape (rows,) or (rows, outputs), not {array.shape}{hint}")
+        raise ValueError(f"{what} must have the shape (rows,) or (rows, outputs), not {array.shape}")
     return array[:, None] if array.ndim == 1 else array
-
-
-def flatten_residues(
-    predictions: NDArray[Any] | Sequence[ArrayLike],
-    references: NDArray[Any] | Sequence[ArrayLike],
-    mask: NDArray[Any] | Sequence[ArrayLike] | None = None,
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """One row per residue, all sequences end to end, for `compute_metrics`.
-
-    Args:
-        predictions: padded (B, L, O), or one array (L_i, O) per sequence; O may be left out.
-        references: (B, L) or (B, L, O), or one array (L_i,) or (L_i, O) per sequence.
-        mask: (B, L), or one array (L_i,) per sequence; true at residues. Without it, those positions are dropped
-            at which Trainer has filled both the predictions and the references with -100. Positions that only lack
-            a reference may stay: `compute_metrics` drops them.
-
-    Returns:
-        Predictions (R, O) or (R,), and references (R,) or (R, O).
-    """
-    if not len(predictions) == len(references) == len(predictions if mask is None else mask):
-        raise ValueError("predictions, references and mask must have the same number of sequences")
-    if not len(predictions):
-        raise ValueError("there are no sequences to flatten")
-    kept_predictions, kept_references = [], []
-    for row in range(len(predictions)):
-        predicted, true = np.asarray(predictions[row]), np.asarray(references[row])
-        real = ~(_is_padding(predicted) & _is_padding(true)) if mask is None else np.asarray(mask[row], dtype=bool)
-        kept_predictions.append(predicted[real])
-        kept_references.append(true[real])
-    return np.concatenate(kept_predictions), np.concatenate(kept_references)
-
-
-def _is_padding(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """(L,) or (L, O) -> (L,): every output holds the mark of padding."""
-    marked = np.asarray(values == PADDING)
-    return marked if marked.ndim == 1 else np.asarray(marked.all(axis=1))
 
 
 def _check_lengths(predictions: Floats, references: Floats) -> None:
