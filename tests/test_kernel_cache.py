@@ -135,7 +135,8 @@ def test_holds_no_graph(length: int) -> None:
     fresh(model, ids)
     cache = convolution_of(model)._cache
     assert cache is not None
-    tensors = [*cache.parameters, *cache.modes, cache.kernel, *([] if cache.matrix is None else [cache.matrix])]
+    made = [tensor for tensor in (cache.kernel, cache.matrix) if tensor is not None]
+    tensors = [*cache.parameters, *cache.modes, *made]
     assert not any(tensor.requires_grad for tensor in tensors)
     assert all(tensor.grad_fn is None for tensor in tensors)
     # It is a copy: the parameters it was made from are not the model's own.

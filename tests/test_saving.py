@@ -49,8 +49,8 @@ class TestSaving:
         model.save_pretrained(tmp_path)
         loaded = LyraForRegression.from_pretrained(tmp_path)
         buffers = dict(model.named_buffers())
-        assert {"lyra.encoder.composition", "lyra.complement_ids"} <= buffers.keys()
-        assert not {"lyra.encoder.composition", "lyra.complement_ids"} & model.state_dict().keys()
+        assert {"lyra.encoder.membership", "lyra.complement_ids"} <= buffers.keys()
+        assert not {"lyra.encoder.membership", "lyra.complement_ids"} & model.state_dict().keys()
         for name, buffer in loaded.named_buffers():
             assert torch.equal(buffer, buffers[name]), name
 

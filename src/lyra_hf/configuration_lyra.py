@@ -4,6 +4,7 @@
 No `from __future__ import annotations` here: it would switch off the checks of the fields' types.
 """
 
+import math
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
@@ -72,6 +73,8 @@ class LyraConfig(PreTrainedConfig):
         if self.id2label is None and kwargs.get("num_labels") is None:
             kwargs["num_labels"] = 1
         super().__post_init__(**kwargs)
+        if not self.label2id:
+            self.label2id: dict[str, int] = {name: index for index, name in (self.id2label or {}).items()}
 
     def to_diff_dict(self) -> dict[str, Any]:
         """What differs from the defaults, to be saved; and the outputs always, as their default is not the base's."""
@@ -108,6 +111,7 @@ class LyraConfig(PreTrainedConfig):
             "conv_kernel": self.conv_kernel,
             "state_size": self.state_size,
             "num_hidden_layers": self.num_hidden_layers,
+            "num_labels": self.num_labels,
             **{f"pgc_hidden_sizes[{index}]": size for index, size in enumerate(self.pgc_hidden_sizes)},
         }
         for name, size in sizes.items():
@@ -122,13 +126,13 @@ class LyraConfig(PreTrainedConfig):
         """Probabilities and positive numbers are in their ranges."""
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
-        if not 0 < self.time_step_min <= self.time_step_max:
+        if not 0 < self.time_step_min <= self.time_step_max < math.inf:
             raise ValueError(
-                f"time steps must satisfy 0 < time_step_min <= time_step_max, not {self.time_step_min} and "
+                f"time steps must satisfy 0 < time_step_min <= time_step_max < infinity, not {self.time_step_min} and "
                 f"{self.time_step_max}"
             )
-        if self.rms_norm_eps < 0:
-            raise ValueError(f"rms_norm_eps must not be negative, is {self.rms_norm_eps}")
+        if not 0 <= self.rms_norm_eps < math.inf:
+            raise ValueError(f"rms_norm_eps must be a number of at least 0, not {self.rms_norm_eps}")
 
     def validate_problem_type(self) -> None:
         """The kind of problem is one of the three (the base class accepts any)."""

@@ -109,6 +109,8 @@ def convert_state_dict(state_dict: dict[str, Tensor], config: LyraConfig) -> dic
         for name, tensor in LyraForSequenceClassification(config).state_dict().items()
         if name in _NAMES.values()
     }
+    if len(expected) < len(_NAMES) or config.num_hidden_layers != 1 or config.bidirectional:
+        raise UserError("the authors' checkpoints have two PGCs and one S4D layer of one direction; the config has not")
     missing = sorted(set(_NAMES) - set(given))
     if missing:
         raise UserError(f"the checkpoint has no tensor {missing[0]!r}: not a state dict of the authors' Lyra")

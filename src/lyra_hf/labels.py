@@ -6,6 +6,7 @@ Letters in shapes: O outputs, K knots.
 
 from statistics import NormalDist
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -51,21 +52,21 @@ class LyraLabelScale(Float32Floor):
         Raises:
             ValueError: an output has no label at all.
         """
-        labels = labels.double()
+        labels = labels.to(self.mean.dtype).double()  # as training will see them: a tie must stay a tie
         if labels.isnan().all(0).any():
             raise ValueError("an output has no label in the training rows")
         if self.label_transform == "log":
-            # Labels at the lowest value lie one percent of the range below those that stand out from it.
-            low, high = labels.nanquantile(0.0, dim=0), labels.nanquantile(0.99, dim=0)
-            self.floor.copy_(low - 0.01 * (high - low).clamp(min=1e-12))
+            # The floor lies a hundredth of the range below the lowest label, and further than rounding reaches.
+            low, high = _quantiles(labels, [0.0, 0.99])
+            self.floor.copy_(low - torch.maximum(0.01 * (high - low), 1e-3 * low.abs()).clamp(min=1e-12))
         if self.label_transform == "rank":
-            normal = NormalDist()
-            quantiles = torch.tensor([normal.cdf(score) for score in self.rank_scores().tolist()], dtype=torch.float64)
-            self.knots.copy_(labels.nanquantile(quantiles, dim=0))
+            self.knots.copy_(_quantiles(labels, [NormalDist().cdf(score) for score in self.rank_scores().tolist()]))
         transformed = self.transform(labels)
-        self.mean.copy_(transformed.nanmean(0))
-        variance = (transformed - self.mean).square().nanmean(0)
-        self.std.copy_(torch.where(variance > 0, variance.sqrt(), 1.0))
+        mean = transformed.nanmean(0)
+        std = (transformed - mean).square().nanmean(0).sqrt()
+        self.mean.copy_(mean)
+        # Labels that are all the same have no scale of their own, only what rounding leaves.
+        self.std.copy_(torch.where(std > 1e-6 * mean.abs(), std, 1.0))
 
     def transform(self, labels: Tensor) -> Tensor:
         """Labels (..., O) on the scale that is standardised."""
@@ -87,6 +88,14 @@ class LyraLabelScale(Float32Floor):
         if self.label_transform == "rank":
             return piecewise_linear(transformed, self.rank_scores().to(transformed).unsqueeze(-1), self.knots)
         return transformed
+
+
+def _quantiles(labels: Tensor, shares: list[float]) -> Tensor:
+    """Quantiles of each column of (rows, O), NaN left out: (shares, O).
+
+    By numpy, because torch's own take no more than 16 million rows.
+    """
+    return torch.from_numpy(np.nanquantile(labels.cpu().numpy(), shares, axis=0)).to(labels.device)
 
 
 def piecewise_linear(x: Tensor, knots_x: Tensor, knots_y: Tensor) -> Tensor:
@@ -132,7 +141,7 @@ def classification_loss(
             count = (labels != IGNORE_INDEX).sum()
         else:
             count = class_weights[labels.clamp(min=0)].masked_fill(labels == IGNORE_INDEX, 0).sum()
-        return total / count.clamp(min=torch.finfo(logits.dtype).tiny)
+        return total / count.to(logits.dtype).clamp(min=torch.finfo(logits.dtype).tiny)
     labels = labels.to(logits.dtype).view_as(logits)
     counts = ~(labels.isnan() | (labels == IGNORE_INDEX))
     losses = F.binary_cross_entropy_with_logits(

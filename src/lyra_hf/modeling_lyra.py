@@ -21,8 +21,7 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput, TokenClassifierOutput
-from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
-from transformers.utils.output_capturing import capture_outputs
+from transformers.utils.generic import can_return_tuple
 
 from .alphabets import PAD_ID, get_alphabet
 from .configuration_lyra import LyraConfig
@@ -62,7 +61,7 @@ class LyraEmbedding(nn.Module):
     many different inputs as token ids, the map is applied to the table of compositions and its rows are looked up.
     """
 
-    composition: Tensor
+    membership: Tensor
 
     def __init__(self, config: LyraConfig) -> None:
         super().__init__()
@@ -70,15 +69,16 @@ class LyraEmbedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(config.hidden_size, letters))
         self.bias = nn.Parameter(torch.empty(config.hidden_size))
         self.alphabet = config.alphabet
-        self.register_buffer("composition", self.make_composition(), persistent=False)
+        self.register_buffer("membership", self.make_membership(), persistent=False)
 
-    def make_composition(self) -> Tensor:
-        """The composition of each token id over the alphabet: (V, letters)."""
-        return torch.tensor(get_alphabet(self.alphabet).composition)
+    def make_membership(self) -> Tensor:
+        """Which letters each token id may stand for: (V, letters) of 0 and 1, which every precision holds exactly."""
+        return (torch.tensor(get_alphabet(self.alphabet).composition) > 0).float()
 
     def forward(self, input_ids: Tensor, pair_ids: Tensor | None = None) -> Tensor:
         """Embed (B, L) token ids, of a pair both members, as (B, L, H)."""
-        composition = self.composition.to(self.weight.dtype)
+        membership = self.membership.to(self.weight.dtype)
+        composition = membership / membership.sum(-1, keepdim=True).clamp(min=1)  # rows sum to 1, that of padding to 0
         if pair_ids is None:
             return F.embedding(input_ids, F.linear(composition, self.weight, self.bias))
         first, second = self.weight.chunk(2, dim=-1)
@@ -109,12 +109,16 @@ class LyraPGC(nn.Module):
 
 
 class _KernelCache(NamedTuple):
-    """A kernel, its Toeplitz matrix where one was made, and the parameters both were made from."""
+    """What was made of some values of the parameters: modes, the longest kernel and the largest Toeplitz matrix."""
 
     parameters: tuple[Tensor, ...]
     modes: Modes
-    kernel: Tensor
-    matrix: Tensor | None
+    kernel: Tensor | None = None
+    matrix: Tensor | None = None
+
+
+def _identical(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and one.device == other.device and torch.equal(one, other)
 
 
 class LyraS4DConvolution(Float32Floor):
@@ -160,39 +164,39 @@ class LyraS4DConvolution(Float32Floor):
             kernel = s4d_kernel(modes, length)
             return fft_convolution(u, kernel) if path == "fft" else toeplitz_convolution(u, toeplitz_matrix(kernel))
         path = convolution_path(length, gradients=False)
-        cache = self.cached(length if path != "scan" else 0, matrix=path == "toeplitz")
         if path == "scan":
-            return chunked_scan(u, cache.modes)[0]
-        if cache.matrix is None:
-            return fft_convolution(u, cache.kernel[:, :length])
-        return toeplitz_convolution(u, cache.matrix[:, :length, :length])
+            return chunked_scan(u, self.cache().modes)[0]
+        if path == "fft":
+            return fft_convolution(u, self.cached_kernel(length))
+        return toeplitz_convolution(u, self.cached_matrix(length))
 
-    def cached(self, length: int, *, matrix: bool) -> _KernelCache:
-        """The kernel for sequences of up to `length`: the one kept, if it is long enough and its parameters stand.
+    def cache(self) -> _KernelCache:
+        """What is kept, if the parameters have the values it was made from; else begun anew.
 
         Values are compared rather than version counters, which do not see a change made through `parameter.data`.
         """
         parameters = (self.log_dt, self.log_A_real, self.A_imag, self.C)
-        cache = self._cache
-        if (
-            cache is None
-            or cache.kernel.shape[-1] < length
-            or (matrix and cache.matrix is None)
-            or any(
-                now.dtype != then.dtype or now.device != then.device or not torch.equal(now, then)
-                for now, then in zip(parameters, cache.parameters, strict=True)
-            )
-        ):
-            modes = self.modes()
-            kernel = s4d_kernel(modes, max(length, 1))
-            cache = _KernelCache(
-                parameters=tuple(parameter.detach().clone() for parameter in parameters),
-                modes=modes,
-                kernel=kernel,
-                matrix=toeplitz_matrix(kernel) if matrix else None,
-            )
-            self._cache = cache
-        return cache
+        if self._cache is None or not all(map(_identical, parameters, self._cache.parameters)):
+            copies = tuple(parameter.detach().clone() for parameter in parameters)
+            self._cache = _KernelCache(copies, self.modes())
+        return self._cache
+
+    def cached_kernel(self, length: int) -> Tensor:
+        """The kernel (H, length), cut from the longest one kept."""
+        cache = self.cache()
+        kernel = cache.kernel
+        if kernel is None or kernel.shape[-1] < length:
+            kernel = s4d_kernel(cache.modes, length)
+            self._cache = cache._replace(kernel=kernel)
+        return kernel[:, :length]
+
+    def cached_matrix(self, length: int) -> Tensor:
+        """The Toeplitz matrix (H, length, length), a corner of the largest one kept."""
+        matrix = self.cache().matrix
+        if matrix is None or matrix.shape[-1] < length:
+            matrix = toeplitz_matrix(self.cached_kernel(length))
+            self._cache = self.cache()._replace(matrix=matrix)
+        return matrix[:, :length, :length]
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied or serialised: everything but the kernel, which is made again."""
@@ -258,7 +262,6 @@ class LyraPreTrainedModel(PreTrainedModel):
     accepts_loss_kwargs = False  # losses are means over the labels that count, also when gradients are accumulated
     _no_split_modules: ClassVar = ["LyraS4DLayer"]
     _keep_in_fp32_modules_strict: ClassVar = {"convolution", "backward_convolution", "label_scale"}
-    _can_record_outputs: ClassVar = {"hidden_states": LyraS4DLayer}
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -269,7 +272,7 @@ class LyraPreTrainedModel(PreTrainedModel):
                 bound = 1 / math.sqrt(module.weight[0].numel())
                 init.uniform_(module.bias, -bound, bound)
         if isinstance(module, LyraEmbedding):
-            init.copy_(module.composition, module.make_composition())
+            init.copy_(module.membership, module.make_membership())
         elif isinstance(module, LyraRMSNorm):
             init.ones_(module.weight)
         elif isinstance(module, LyraS4DConvolution):
@@ -317,13 +320,13 @@ class LyraModel(LyraPreTrainedModel):
         if isinstance(module, LyraModel) and module.config.reverse_complement:
             init.copy_(module.complement_ids, module.make_complement_ids())
 
-    @merge_with_config_defaults
-    @capture_outputs
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
+        output_hidden_states: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
         """Run the model.
@@ -334,45 +337,65 @@ class LyraModel(LyraPreTrainedModel):
             attention_mask: (B, L) or (B, 2L) like `input_ids`, 1 at real positions, 0 at padding. Without it every id
                 but that of [PAD] is real. A position whose id is that of [PAD] is padding in any case.
             inputs_embeds: (B, L, H), the encoder's output, in place of `input_ids`.
-            **kwargs: `output_hidden_states`, `return_dict`.
+            output_hidden_states: return the input of the first S4D layer and the output of each, too.
+            **kwargs: `return_dict`.
 
         Returns:
-            `last_hidden_state` (B, L, H), zero at padding, and `pooler_output` (B, H).
+            `last_hidden_state` (B, L, H), zero at padding, and `pooler_output` (B, H); of a model that averages over
+            strands, the averages.
 
         Raises:
-            ValueError: not exactly one of `input_ids` and `inputs_embeds` is given, or embeddings to a model that
-                averages over strands.
+            ValueError: not exactly one of `input_ids` and `inputs_embeds` is given, they have no position at all, or
+                embeddings are given to a model that averages over strands.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         if inputs_embeds is not None:
             if self.config.reverse_complement:
                 raise ValueError("a model with reverse_complement needs input_ids: embeddings have no complement")
-            mask = inputs_embeds.new_ones(inputs_embeds.shape[:2]) if attention_mask is None else attention_mask
-            return self.encode(inputs_embeds, mask)
+            everywhere = torch.ones(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
+            mask = everywhere if attention_mask is None else attention_mask != 0
+            return self._output(*self.encode(inputs_embeds, mask), output_hidden_states)
 
         assert input_ids is not None
         mask = real_positions(input_ids, attention_mask)
         if self.config.pair_input:
             first, second, mask = split_pair(input_ids, mask)
-            return self.encode(self.encoder(first, second), mask)
-        output = self.encode(self.encoder(input_ids), mask)
+            return self._output(*self.encode(self.encoder(first, second), mask), output_hidden_states)
+        states, pooled = self.encode(self.encoder(input_ids), mask)
         if self.config.reverse_complement:
             other_ids = self.complement_ids[input_ids].flip(1)
-            other = self.encode(self.encoder(other_ids), mask.flip(1))
-            output.last_hidden_state = (output.last_hidden_state + other.last_hidden_state.flip(1)) / 2
-            output.pooler_output = (output.pooler_output + other.pooler_output) / 2
-        return output
+            other_states, other_pooled = self.encode(self.encoder(other_ids), mask.flip(1))
+            states = [(state + other.flip(1)) / 2 for state, other in zip(states, other_states, strict=True)]
+            pooled = (pooled + other_pooled) / 2
+        return self._output(states, pooled, output_hidden_states)
 
-    def encode(self, hidden_states: Tensor, mask: Tensor) -> BaseModelOutputWithPooling:
-        """From embeddings (B, L, H) and a mask (B, L) to the vectors per position and per sequence."""
+    def encode(self, hidden_states: Tensor, mask: Tensor) -> tuple[list[Tensor], Tensor]:
+        """From embeddings (B, L, H) and a mask (B, L) to the vectors of every depth.
+
+        Returns:
+            The input of the first S4D layer and the output of each (B, L, H), the last zero at padding; and the pooled
+            vectors (B, H).
+        """
+        if hidden_states.shape[1] == 0:
+            raise ValueError("the sequences are empty: there is no letter to read")
         mask = mask.unsqueeze(-1).to(hidden_states.dtype)  # (B, L) -> (B, L, 1)
         for pgc in self.pgc:
             hidden_states = pgc(hidden_states, mask)
+        states = [hidden_states]
         for layer in self.layers:
-            hidden_states = layer(hidden_states, mask)
-        pooled = self.pooler(hidden_states, mask).to(hidden_states.dtype)
-        return BaseModelOutputWithPooling(last_hidden_state=hidden_states * mask, pooler_output=pooled)
+            states.append(layer(states[-1], mask))
+        pooled = self.pooler(states[-1], mask).to(hidden_states.dtype)
+        states[-1] = states[-1] * mask
+        return states, pooled
+
+    def _output(
+        self, states: list[Tensor], pooled: Tensor, output_hidden_states: bool | None
+    ) -> BaseModelOutputWithPooling:
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return BaseModelOutputWithPooling(
+            last_hidden_state=states[-1], pooler_output=pooled, hidden_states=tuple(states) if wanted else None
+        )
 
 
 def real_positions(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
@@ -481,7 +504,7 @@ class LyraForSequenceClassification(LyraPreTrainedModel):
         Returns:
             `logits` (B, O): for regression predictions in the labels' own units; and `loss`, if there are labels.
         """
-        outputs = self.lyra(input_ids, attention_mask, inputs_embeds, **kwargs)
+        outputs = self.lyra(input_ids, attention_mask, inputs_embeds, return_dict=True, **kwargs)
         logits, loss = self.classifier(outputs.pooler_output, labels, class_weights=class_weights)
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 
@@ -533,7 +556,7 @@ class LyraForTokenClassification(LyraPreTrainedModel):
         Returns:
             `logits` (B, L, O), and `loss`, if there are labels.
         """
-        outputs = self.lyra(input_ids, attention_mask, inputs_embeds, **kwargs)
+        outputs = self.lyra(input_ids, attention_mask, inputs_embeds, return_dict=True, **kwargs)
         mask = None
         if labels is not None:
             mask = self.label_mask(input_ids, attention_mask, labels)
