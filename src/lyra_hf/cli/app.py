@@ -20,7 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ModelArgument = Annotated[str, typer.Argument(help="A shipped name (see `lyra-hf checkpoints`) or a folder.")]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A shipped name (see `lyra-hf checkpoints`) or a folder.")
+]
 ColumnOption = Annotated[str, typer.Option("--column", help="The column that holds the sequences.")]
 PairOption = Annotated[
     str | None, typer.Option("--pair-column", help="The column of the second sequences, for models of pairs.")
@@ -65,7 +67,7 @@ def predict(
 
 @app.command()
 def train(
-    data: Annotated[str | None, typer.Argument(help="A labelled table: .csv .tsv .parquet.")] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help="A labelled table: .csv .tsv .parquet.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to write the model to.")] = None,
     target: TargetOption = None,
     task: Annotated[str | None, typer.Option(help="A task of the catalogue, in place of DATA and --target.")] = None,
@@ -130,7 +132,7 @@ def train(
 @app.command()
 def evaluate(
     model: ModelArgument,
-    data: Annotated[str, typer.Argument(help="A labelled table: .csv .tsv .parquet.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A labelled table: .csv .tsv .parquet.")],
     target: TargetOption = None,
     split: Annotated[str | None, typer.Option(help="Only the rows of this split.")] = None,
     split_column: Annotated[str, typer.Option(help="The column of splits.")] = "split",
@@ -164,7 +166,7 @@ def evaluate(
 
 
 @app.command()
-def tasks(name: Annotated[str | None, typer.Argument(help="Show this task in full.")] = None) -> None:
+def tasks(name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this task in full.")] = None) -> None:
     """List the tasks of the catalogue, or show one."""
     from .listing import show_task, show_tasks
 
