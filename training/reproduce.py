@@ -80,7 +80,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{recipe.name}.json").write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
     best = max(range(len(reports)), key=lambda index: reports[index]["validation"][recipe.metric])
-    machine = f"{threads} CPU thread(s), {platform.machine()}"
+    machine = f"{threads} CPU thread{'s' if threads > 1 else ''} ({platform.machine()})"
     if recipe.checkpoint is not None:
         ship(recipe, folders[best], model_card(recipe, reports, best, machine))
 
