@@ -18,7 +18,7 @@ from lyra_hf.tasks.metrics import compute_metrics
 GUIDES = Path(__file__).with_name("demo_guides.csv")
 OUTPUT = Path("demo")
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def score_guides() -> None:
