@@ -300,7 +300,6 @@ BAD_COMMANDS = [
     (f"{PREDICT} cut.parquet -o out.csv", r"cut\.parquet is not a Parquet file, or is damaged or cut off"),
     (f"{PREDICT} numbers.parquet -o out.csv --column number", "'number' holds int64, not sequences"),
     (f"{PREDICT} good.csv -o out.csv --pair-column other", "no column 'other'; its columns are: sequence, y, split"),
-    (f"{PREDICT} scored.csv -o out.csv", r"scored\.csv has a column 'prediction' already"),
     (f"{PREDICT} authors.pt -o out.csv", r"authors\.pt: the ending of the name tells no format that can be read"),
     # The output.
     (f"{PREDICT} good.csv -o out.xlsx", r"out\.xlsx: the ending of the name tells no format that can be written"),

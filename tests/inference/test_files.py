@@ -222,9 +222,11 @@ def test_a_table_without_rows(tmp_path, save):
 def test_a_column_of_the_input_is_not_overwritten(tmp_path, save, fields, column):
     model = save(LyraForSequenceClassification, **{"problem_type": "regression", **fields})
     source = write_delimited(tmp_path / "input.csv", {"sequence": SEQUENCES, column: NAMES})
-    with pytest.raises(UserError, match=rf"input\.csv has a column '{column}' already"):
-        predict_file(model, source, str(tmp_path / "output.csv"))
-    assert names_in(tmp_path) == {"input.csv", "model"}
+    predict_file(model, source, str(tmp_path / "output.csv"))
+    with (tmp_path / "output.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row[column] for row in rows] == [str(name) for name in NAMES]
+    assert all(row[f"predicted_{column}"] for row in rows)
 
 
 class TestPairs:

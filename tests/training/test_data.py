@@ -92,6 +92,26 @@ class TestKinds:
             _, rows = all_rows(write(sequence=["ACGT", "AAAA"], y=values), "y", **form)
             assert sorted(int(label) for label in rows.labels) == [0, 1]
 
+    @pytest.mark.parametrize(
+        ("labels", "problem_type"),
+        [
+            ([0, 1, 2, 1], "single_label_classification"),
+            ([0, 2, 3, 0], "regression"),
+            ([1, 2, 3, 4], "regression"),
+            ([0.0, 1.0, 2.0, 1.0], "regression"),
+            (["0", "1", "2", "0"], "single_label_classification"),
+        ],
+    )
+    def test_whole_numbers_from_zero_on_are_classes(self, write, labels, problem_type):
+        table, _ = all_rows(write("table.parquet", sequence=["AC", "AG", "AT", "CC"], y=labels), "y")
+        assert table.problem_type == problem_type
+
+    def test_masked_residues_have_no_class(self, write):
+        path = write("table.parquet", sequence=["MKVL", "GG"], y=[[0, -1, 2, 1], [-100, 0]])
+        table, rows = all_rows(path, "y")
+        assert table.output_names == ["0", "1", "2"]
+        assert sorted(labels.tolist() for labels in rows.labels) == [[-100, 0], [0, -100, 2, 1]]
+
 
 class TestSplits:
     def test_named_splits(self, write):

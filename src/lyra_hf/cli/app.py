@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from .. import __version__
 from ..errors import UserError
 from .console import counting, messages, print_result
 
 app = typer.Typer(
     name="lyra-hf",
-    help="Lyra: a tiny, exact model of protein, DNA and RNA sequences.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,6 +31,21 @@ TargetOption = Annotated[
     list[str] | None, typer.Option("--target", help="The column to predict; give it again for several.")
 ]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print_result(f"lyra-hf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Lyra: a tiny, exact model of protein, DNA and RNA sequences."""
 
 
 @app.command()

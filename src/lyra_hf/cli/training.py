@@ -49,6 +49,8 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
 
     if (request.task is None) == (request.data is None):
         raise UserError("give either a table and --target, or --task with the name of a task")
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file; name a folder to write the model to")
     if request.data == "-":
         raise UserError("training needs a file; standard input can be read only once")
     recipe: Recipe | None

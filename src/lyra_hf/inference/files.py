@@ -1,6 +1,6 @@
 """From a file of sequences to a file of predictions, a window at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,7 @@ def predict_file(
     predictor = Predictor(model, device, batch_size)
     rows = 0
     with open_table(input_path, sequence_column=column) as reader:
-        added = result_columns(predictor.config, [])
-        taken = [name for name in added if name in reader.column_names]
-        if taken:
-            raise UserError(
-                f"{reader.name} has a column {taken[0]!r} already; rename it, so that it is not overwritten"
-            )
+        names = free_names(result_columns(predictor.config, []), reader.column_names)
         if pair_column is not None:
             reader.check_text(pair_column)
             if not predictor.config.pair_input:
@@ -61,9 +56,7 @@ def predict_file(
                 results = predictor.predict_encoded(_encode(predictor, reader, batch, pair_column, rows))
                 columns = result_columns(predictor.config, results)
                 writer.write(
-                    pa.RecordBatch.from_arrays(
-                        [*batch.columns, *columns.values()], names=[*batch.schema.names, *columns]
-                    )
+                    pa.RecordBatch.from_arrays([*batch.columns, *columns.values()], names=[*batch.schema.names, *names])
                 )
                 rows += batch.num_rows
                 if on_progress is not None:
@@ -71,6 +64,16 @@ def predict_file(
             if rows == 0:
                 raise UserError(f"{reader.name} has no sequences")
     return rows
+
+
+def free_names(names: Iterable[str], taken: Sequence[str]) -> list[str]:
+    """The names of the columns to add; `predicted_` goes before one that the input has already (a table of labels)."""
+    free: list[str] = []
+    for name in names:
+        while name in taken:
+            name = f"predicted_{name}"
+        free.append(name)
+    return free
 
 
 def _encode(

@@ -25,6 +25,8 @@ Head = Literal["sequence", "residue"]
 Labels = list[npt.NDArray[Any]]
 
 SPLITS = ("train", "validation", "test")
+_MOST_CLASSES = 50  # more whole numbers than this are counts, not classes
+_MASKED = {-1, -100, "-1", "-100"}  # marks of residues without a label where labels are classes
 _SPLIT_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"} | {
     "val": "validation", "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
@@ -217,6 +219,11 @@ class _Labels:
         elif is_list:
             raise self.fault(next(iter(self.lengths)), "is a list; one label per sequence was expected")
         problem_type = self.form.problem_type or self.guess_problem_type(cells, head)
+        if head == "residue" and problem_type != "regression":
+            cells = {
+                index: [[None if value in _MASKED else value for value in cell] for cell in row]
+                for index, row in cells.items()
+            }
         if problem_type == "single_label_classification":
             if len(self.form.targets) > 1:
                 raise UserError(f"{self.path}: several target columns are numbers or labels of 0 and 1, not classes")
@@ -259,23 +266,26 @@ class _Labels:
         return values + [None] * (length - len(values))
 
     def guess_problem_type(self, cells: dict[int, list[Any]], head: Head) -> ProblemType:
-        """Numbers mean regression, texts and 0 and 1 classes, several columns of 0 and 1 several labels at once."""
+        """Numbers mean regression; texts, and whole numbers that are exactly 0, 1, ... up to some number, mean classes;
+        several columns of 0 and 1 mean several labels at once.
+        """
         values = [
             value
             for row in cells.values()
             for cell in row
             for value in (cell if head == "residue" else [cell])
-            if value not in (None, "")
+            if value not in (None, "") and not (head == "residue" and value in _MASKED)
         ]
         numeric = [value for value in values if _as_number(value) is not None]
         if 2 * len(numeric) < len(values):
             return "single_label_classification"
         # Integers of a Parquet file, and digits of a text file, may be classes; 1.0 is a number.
         whole = len(numeric) == len(values) and all(not isinstance(value, float) for value in values)
-        kinds = {str(value).strip() for value in values} if whole else set()
-        if kinds and kinds <= {"0", "1"}:
-            return "single_label_classification" if len(self.form.targets) == 1 else "multi_label_classification"
-        return "regression"
+        kinds = {_as_class(value) for value in values} if whole else set()
+        if len(self.form.targets) > 1:
+            return "multi_label_classification" if kinds and kinds <= {"0", "1"} else "regression"
+        is_numbered = kinds <= {"0", "1"} or kinds == {str(number) for number in range(min(len(kinds), _MOST_CLASSES))}
+        return "single_label_classification" if kinds and is_numbered else "regression"
 
     def class_names(self, cells: dict[int, list[Any]], head: Head) -> list[str]:
         """The classes there are, two at least, numbers in the order of numbers."""

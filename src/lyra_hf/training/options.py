@@ -46,6 +46,8 @@ class TrainingOptions:
         for name in ("learning_rate", "ssm_learning_rate", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed must be at least 0 and below 2**32, not {self.seed}")
         for name in ("warmup", "averaging", "letter_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
