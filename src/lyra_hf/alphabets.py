@@ -13,7 +13,7 @@ PAD_TOKEN = "[PAD]"
 UNK_TOKEN = "[UNK]"
 PAD_ID = 0
 UNK_ID = 1
-FIRST_LETTER_ID = 2
+MAX_LETTERS = 200  # token ids fit a byte
 
 # What the tokenizers drop wherever it stands: Unicode's property White_Space, spelled out so that the Rust
 # tokenizer and the byte tables cannot disagree about it.
@@ -140,6 +140,8 @@ def get_alphabet(name: str) -> Alphabet:
         raise ValueError(f"alphabet {name!r}: the name is {name.lower()!r}, in lower case")
     if len(name) < 2:
         raise ValueError(f"alphabet {name!r}: give 'protein', 'dna', 'rna', or a string of at least two letters")
+    if len(name) > MAX_LETTERS:
+        raise ValueError(f"an alphabet of {len(name)} letters; the most is {MAX_LETTERS}")
     for position, letter in enumerate(name):
         if letter in WHITE_SPACE:
             raise ValueError(f"alphabet {name!r}: white space at position {position + 1} cannot be a letter")

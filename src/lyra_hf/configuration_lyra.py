@@ -91,7 +91,7 @@ class LyraConfig(PreTrainedConfig):
 
     @property
     def num_letters(self) -> int:
-        """Letters of the alphabet proper: the columns of the encoder (twice as many for pairs)."""
+        """Letters of the alphabet proper."""
         return len(get_alphabet(self.alphabet).letters)
 
     def validate_alphabet(self) -> None:

@@ -451,8 +451,9 @@ class LyraHead(nn.Module):
         scores = self.linear(hidden_states)
         outputs = self.config.num_labels
         if labels is None:
-            # An untrained scale is mean 0 and standard deviation 1, so an undecided problem may pass through it too.
-            is_regression = self.config.problem_type == "regression" or outputs == 1
+            # A problem that is undecided yet is a regression if there is one output.
+            decided = self.config.problem_type
+            is_regression = decided == "regression" or (decided is None and outputs == 1)
             return (self.label_scale(scores) if is_regression else scores), None
         problem_type = self.config.problem_type = decide_problem_type(self.config, labels)
         rows = scores.reshape(-1, outputs)
@@ -523,7 +524,11 @@ class LyraForRegression(LyraForSequenceClassification):
 
 
 class LyraForTokenClassification(LyraPreTrainedModel):
-    """Lyra with a head on every position: classes, several labels at once, or one or more numbers per residue."""
+    """Lyra with a head on every position: classes, several labels at once, or one or more numbers per residue.
+
+    transformers' own pipeline "token-classification" reads every head as classes; for numbers and for several labels at
+    once use `Predictor`.
+    """
 
     def __init__(self, config: LyraConfig) -> None:
         super().__init__(config)

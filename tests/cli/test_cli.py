@@ -256,7 +256,6 @@ def prepare(folder):
     write_table(folder / "blank.csv", sequence=[*SITES[:2], ""], y=[1.5, 2.5, 3.5])
     write_table(folder / "words.csv", sequence=SITES, y=[1.5, "much", 3.5])
     write_table(folder / "unlabelled.csv", sequence=SITES, y=["", "", ""])
-    write_table(folder / "scored.csv", sequence=SITES, prediction=[1, 2, 3])
     write_table(folder / "splits.csv", sequence=SITES, y=[1, 2, 3], split=["train", "holdout", "test"])
     write_table(folder / "header.csv", sequence=[])
     (folder / "ragged.csv").write_text("sequence,y\nACGT,1\nACGT,1,2\n")

@@ -106,6 +106,18 @@ class TestKinds:
         table, _ = all_rows(write("table.parquet", sequence=["AC", "AG", "AT", "CC"], y=labels), "y")
         assert table.problem_type == problem_type
 
+    @pytest.mark.parametrize("missing", ["", "NA", "nan", "null"])
+    def test_texts_that_stand_for_no_label(self, write, missing):
+        path = write(sequence=["AC", "AG", "AT"], y=["a", missing, "b"])
+        table, rows = all_rows(path, "y")
+        assert table.output_names == ["a", "b"]
+        assert sorted(int(label) for label in rows.labels) == [-100, 0, 1]
+
+    def test_numbered_classes_are_not_taken_for_others(self, write):
+        form = {"problem_type": "single_label_classification", "classes": ("1", "2", "3")}
+        with pytest.raises(UserError, match="is '0', which is none of the classes 1, 2, 3"):
+            all_rows(write(sequence=["AC"], y=["0"]), "y", **form)
+
     def test_masked_residues_have_no_class(self, write):
         path = write("table.parquet", sequence=["MKVL", "GG"], y=[[0, -1, 2, 1], [-100, 0]])
         table, rows = all_rows(path, "y")

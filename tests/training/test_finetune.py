@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 
 from lyra_hf import LyraConfig, LyraForSequenceClassification, Predictor, UserError
 from lyra_hf.training.data import LabelledTable, Rows
@@ -82,8 +82,6 @@ def test_the_best_epoch_is_picked_on_validation_alone(tmp_path):
 
 
 def test_a_run_that_broke_off_goes_on(tmp_path):
-    from transformers import TrainerCallback
-
     class Break(TrainerCallback):
         def on_epoch_begin(self, args, state, control, **kwargs):
             if state.epoch and state.epoch >= 2:
@@ -194,3 +192,55 @@ def test_plain_trainer_with_tokenizer_and_datasets(tmp_path):
     )
     assert result.global_step == 12
     assert torch.equal(again.model.eval()(**inputs).logits, expected)
+
+
+def test_checkpoints_of_another_run_are_not_gone_on_from(tmp_path):
+    class Break(TrainerCallback):
+        def on_epoch_begin(self, args, state, control, **kwargs):
+            if state.epoch and state.epoch >= 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(labelled(), tmp_path, OPTIONS, model_options=SMALL, callbacks=[Break()])
+    other = TrainingOptions(epochs=2, batch_size=16, learning_rate=0.001)
+    with pytest.raises(UserError, match="broke off and had other options; delete that folder"):
+        finetune(labelled(), tmp_path, other, model_options=SMALL)
+    with pytest.raises(UserError, match="had other rows"):
+        finetune(labelled(number=61), tmp_path, OPTIONS, model_options=SMALL)
+    with pytest.raises(UserError, match="had other model"):
+        finetune(labelled(), tmp_path, OPTIONS, model_options={**SMALL, "bidirectional": True})
+    assert finetune(labelled(), tmp_path, OPTIONS, model_options=SMALL).best_epoch > 0
+
+
+def test_a_metric_that_the_validation_rows_leave_undefined(tmp_path):
+    table = labelled(problem_type="single_label_classification")
+    validation = table.splits["validation"]
+    table.splits["validation"] = Rows(validation.encoded, [np.int64(0)] * len(validation.labels))
+    with pytest.raises(UserError, match="leave mcc undefined"):
+        finetune(table, tmp_path, OPTIONS, model_options=SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_early_stopping_counts_on_after_a_break(tmp_path):
+    class Break(TrainerCallback):
+        def on_epoch_begin(self, args, state, control, **kwargs):
+            if state.epoch and state.epoch >= 3:
+                raise KeyboardInterrupt
+
+    # A learning rate so small that no epoch is better than the first.
+    options = TrainingOptions(epochs=9, batch_size=16, learning_rate=1e-12, ssm_learning_rate=1e-12, patience=4)
+    whole, broken = [], []
+
+    class Count(TrainerCallback):
+        def __init__(self, epochs):
+            self.epochs = epochs
+
+        def on_epoch_end(self, args, state, control, **kwargs):
+            self.epochs.append(round(state.epoch))
+
+    finetune(labelled(), tmp_path / "whole", options, model_options=SMALL, callbacks=[Count(whole)])
+    callbacks = [Count(broken), Break()]
+    with pytest.raises(KeyboardInterrupt):
+        finetune(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=callbacks)
+    finetune(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=[Count(broken)])
+    assert broken == whole

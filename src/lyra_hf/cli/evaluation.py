@@ -27,6 +27,7 @@ def run_evaluation(
         UserError: the model or the table cannot be used, or they do not fit each other.
     """
     predictor = Predictor(model, device)
+    predictor.check_pairs(pair_column)
     config = predictor.config
     kind = problem_type(config)
     single_label = kind == "single_label_classification"

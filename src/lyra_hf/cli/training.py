@@ -55,6 +55,9 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
         raise UserError("training needs a file; standard input can be read only once")
     recipe: Recipe | None
     if request.task is not None:
+        told = (request.targets, request.pair_column, request.split_column, request.alphabet, request.problem)
+        if any(told) or request.per_residue or request.column != "sequence":
+            raise UserError("--task says what its table holds; leave out --target, --column, --alphabet and their like")
         recipe = load_recipe(request.task)
         form, options, metric = recipe.table_format, recipe.training, recipe.metric
         model_options = {**recipe.model, **request.model_options}

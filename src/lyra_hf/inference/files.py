@@ -49,8 +49,7 @@ def predict_file(
         names = free_names(result_columns(predictor.config, []), reader.column_names)
         if pair_column is not None:
             reader.check_text(pair_column)
-            if not predictor.config.pair_input:
-                raise UserError(f"{model} takes no pairs of sequences; leave --pair-column out")
+        predictor.check_pairs(pair_column)
         with open_writer(output_path, input_path=input_path) as writer:
             for batch in reader:
                 results = predictor.predict_encoded(_encode(predictor, reader, batch, pair_column, rows))

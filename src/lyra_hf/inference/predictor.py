@@ -84,6 +84,17 @@ class Predictor:
         outputs = self.config.num_labels
         return np.stack(results) if results else np.zeros((0, outputs) if outputs > 1 else 0, dtype=np.float32)
 
+    def check_pairs(self, pair_column: str | None) -> None:
+        """Refuse a second column for a model of single sequences, and its absence for a model of pairs.
+
+        Raises:
+            UserError: the model and the columns do not fit.
+        """
+        if pair_column is not None and not self.config.pair_input:
+            raise UserError("the model takes no pairs of sequences; leave --pair-column out")
+        if pair_column is None and self.config.pair_input:
+            raise UserError("the model takes pairs of sequences; name the column of the second ones with --pair-column")
+
     def find_fault(
         self, sequences: Sequence[str], encoded: Sequence[npt.NDArray[np.uint8]], *, unknown_letters: bool = True
     ) -> Fault | None:

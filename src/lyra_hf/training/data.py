@@ -26,6 +26,7 @@ Labels = list[npt.NDArray[Any]]
 
 SPLITS = ("train", "validation", "test")
 _MOST_CLASSES = 50  # more whole numbers than this are counts, not classes
+_MISSING = {"", "na", "nan", "null", "none"}  # texts that stand for no label
 _MASKED = {-1, -100, "-1", "-100"}  # marks of residues without a label where labels are classes
 _SPLIT_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"} | {
     "val": "validation", "dev": "validation", "test": "test", "testing": "test",
@@ -116,6 +117,8 @@ def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = 
         UserError: a column is missing, a sequence has a letter outside the alphabet or is empty, a label is not what
             the others are; the message names the row.
     """
+    if len(set(form.targets)) < len(form.targets):
+        raise UserError(f"a target column is named twice: {', '.join(form.targets)}")
     columns = [form.sequence, *form.targets, *([form.pair] if form.pair else []), *([form.split] if form.split else [])]
     if only_split is not None:
         only_split = _SPLIT_NAMES.get(only_split.strip().lower(), only_split)
@@ -249,7 +252,11 @@ class _Labels:
 
     @staticmethod
     def parse(cell: Any) -> Any:
-        """A list where the text of a cell is one, else the cell."""
+        """A list where the text of a cell is one, None where it says that there is no label, else the cell."""
+        if isinstance(cell, str) and cell.strip().lower() in _MISSING:
+            return None
+        if isinstance(cell, float) and np.isnan(cell):
+            return None
         if isinstance(cell, str) and cell.lstrip().startswith("["):
             try:
                 return json.loads(cell)
@@ -305,7 +312,7 @@ class _Labels:
             if value in (None, ""):
                 return -100
             name = _as_class(value)
-            if name not in numbers and name.isdecimal() and int(name) < len(names):
+            if name.isdecimal() and int(name) < len(names) and not any(known.isdecimal() for known in names):
                 return int(name)  # the class's number in place of its name
             if name not in numbers:
                 raise self.fault(index, f"is {name!r}, which is none of the classes {', '.join(names)}")

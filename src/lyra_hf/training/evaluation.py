@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..configuration_lyra import LyraConfig
+from ..errors import as_user_error
 from ..inference.predictor import Predictor
 from ..inference.results import output_index, output_names, problem_type
 from ..tasks.metrics import compute_metrics
@@ -45,7 +46,7 @@ def evaluate_rows(predictor: Predictor, rows: Rows, output: str | None = None) -
         output: of a model with several outputs, the one to hold against labels of a single column.
 
     Raises:
-        UserError: the model has no output of that name.
+        UserError: the model has no output of that name, or predictions that are not finite.
     """
     config = predictor.config
     kind = problem_type(config)
@@ -57,6 +58,9 @@ def evaluate_rows(predictor: Predictor, rows: Rows, output: str | None = None) -
         flat_labels = np.concatenate([np.ravel(array) for array in rows.labels])
         if kind == "multi_label_classification":
             flat_logits, flat_labels = flat_logits[:, None], flat_labels[:, None]
-        return compute_metrics(flat_logits, flat_labels, kind, [output])
-    flat_logits, flat_labels = flatten(config, logits, rows.labels)
-    return compute_metrics(flat_logits, flat_labels, kind, output_names(config))
+        names = [output]
+    else:
+        flat_logits, flat_labels = flatten(config, logits, rows.labels)
+        names = output_names(config)
+    with as_user_error():  # predictions that are not finite
+        return compute_metrics(flat_logits, flat_labels, kind, names)

@@ -1,5 +1,6 @@
 """Fine-tunes a Lyra on a labelled table: from the table to a folder that predicts."""
 
+import hashlib
 import json
 import shutil
 import time
@@ -15,7 +16,7 @@ from transformers.trainer_callback import EarlyStoppingCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..configuration_lyra import LyraConfig
-from ..errors import UserError
+from ..errors import UserError, as_user_error
 from ..inference.loading import quiet_transformers
 from ..inference.predictor import Predictor
 from ..inference.results import ProblemType
@@ -35,6 +36,7 @@ from .trainer import LyraTrainer
 
 REPORT_FILE = "training_report.json"
 _CHECKPOINTS = "checkpoints"
+_RUN_FILE = "run.json"
 _DEFAULT_METRICS: dict[ProblemType, str] = {
     "regression": "spearman",
     "single_label_classification": "mcc",
@@ -134,7 +136,7 @@ def finetune(
     metric = metric or default_metric(table.problem_type)
     _check_metric(metric, table, model)
     checkpoints = output / _CHECKPOINTS
-    output.mkdir(parents=True, exist_ok=True)
+    _check_run(checkpoints, table, model.config, options, metric)
     started = time.monotonic()
     trainer = _build_trainer(model, table, checkpoints, options, metric, callbacks or [])
     with quiet_transformers():
@@ -179,6 +181,7 @@ def _build_trainer(
         logging_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,
         metric_for_best_model=metric,
         greater_is_better=metric != "rmse",
         train_sampling_strategy="group_by_length",
@@ -222,8 +225,9 @@ def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[s
 
     def compute(prediction: EvalPrediction) -> dict[str, Any]:
         logits, labels = flatten(model.config, list(prediction.predictions), list(prediction.label_ids))
-        problem_type = str(model.config.problem_type)
-        metrics = compute_metrics(logits, labels, problem_type, list(model.config.id2label.values()))
+        names = list(model.config.id2label.values())
+        with as_user_error():  # predictions that are not finite: the weights have run away
+            metrics = compute_metrics(logits, labels, str(model.config.problem_type), names)
         # A metric that is undefined (constant predictions, say) must not win.
         worst = {"rmse": float("inf")}
         return {
@@ -236,12 +240,40 @@ def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[s
 
 
 def _check_metric(metric: str, table: LabelledTable, model: LyraPreTrainedModel) -> None:
-    known = [
-        name for name in evaluate_rows(Predictor(model), table.splits["validation"]) if name not in ("n", "outputs")
-    ]
+    """Refuse a metric that such labels have not, or that the validation labels leave undefined."""
+    found = evaluate_rows(Predictor(model), table.splits["validation"])
     model.train()
+    known = [name for name in found if name not in ("n", "outputs")]
     if metric not in known:
         raise UserError(f"no metric {metric!r} for this kind of labels; there are {', '.join(known)}")
+    if found[metric] is None:
+        raise UserError(
+            f"the validation labels leave {metric} undefined (all the same, or too few), so it can pick no epoch; "
+            "give other validation rows, or another --metric"
+        )
+
+
+def _check_run(
+    checkpoints: Path, table: LabelledTable, config: LyraConfig, options: TrainingOptions, metric: str
+) -> None:
+    """Write down what a run is, or refuse to go on from checkpoints of another one."""
+    digest = hashlib.sha256()
+    for split in ("train", "validation"):
+        for ids, labels in zip(*table.splits[split], strict=True):
+            digest.update(ids.tobytes() + np.asarray(labels).tobytes())
+    run = {"options": asdict(options), "metric": metric, "model": config.to_diff_dict(), "rows": digest.hexdigest()}
+    run = json.loads(json.dumps(run, default=str))
+    path = checkpoints / _RUN_FILE
+    if path.is_file():
+        begun = json.loads(path.read_text(encoding="utf-8"))
+        different = [name for name in run if begun.get(name) != run[name]]
+        if different:
+            raise UserError(
+                f"{checkpoints} holds a run that broke off and had other {' and '.join(different)}; "
+                "delete that folder, or name another output folder"
+            )
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(run), encoding="utf-8")
 
 
 def _class_weights(table: LabelledTable) -> torch.Tensor:
@@ -272,5 +304,6 @@ def _save(model: LyraPreTrainedModel, alphabet: str, report: TrainingReport, out
     build_tokenizer(alphabet).save_pretrained(beside)
     (beside / REPORT_FILE).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     for path in beside.iterdir():
+        path.chmod(0o644)  # safetensors are written for their owner alone
         path.replace(output / path.name)
     beside.rmdir()

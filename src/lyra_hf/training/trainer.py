@@ -38,7 +38,7 @@ class LyraCollator:
 
 def stack_labels(labels: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     """Labels of different lengths as one array, padded with what does not count."""
-    whole = np.issubdtype(labels[0].dtype, np.integer)
+    whole = np.issubdtype(np.result_type(*labels), np.integer)
     shape = [max(sizes) for sizes in zip(*(array.shape for array in labels), strict=True)]
     stacked = np.full([len(labels), *shape], IGNORE_INDEX if whole else np.nan, dtype=np.int64 if whole else np.float32)
     for row, array in enumerate(labels):
