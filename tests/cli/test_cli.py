@@ -300,6 +300,16 @@ BAD_COMMANDS = [
     (f"{PREDICT} numbers.parquet -o out.csv --column number", "'number' holds int64, not sequences"),
     (f"{PREDICT} good.csv -o out.csv --pair-column other", "no column 'other'; its columns are: sequence, y, split"),
     (f"{PREDICT} authors.pt -o out.csv", r"authors\.pt: the ending of the name tells no format that can be read"),
+    # The words of the command.
+    ("predict lyra-cas9", "Missing argument 'INPUT'"),
+    ("predict lyra-cas9 good.csv --colour red", "No such option: --colour"),
+    ("train good.csv --target y -o out --epochs two", "Invalid value for '--epochs'"),
+    ("train good.csv --target y -o out --seed -1", "seed must be at least 0"),
+    ("train good.csv --target y --target y -o out", "a target column is named twice"),
+    ("train --task kim2019_spcas9 --target y -o out", "--task says what its table holds"),
+    ("train good.csv --target y -o good.csv", r"good\.csv is a file; name a folder"),
+    ("evaluate lyra-cas9 good.csv --target y --pair-column split", "the model takes no pairs"),
+    ("dream", "No such command 'dream'"),
     # The output.
     (f"{PREDICT} good.csv -o out.xlsx", r"out\.xlsx: the ending of the name tells no format that can be written"),
     (f"{PREDICT} good.csv -o missing/out.csv", "there is no directory missing"),

@@ -15,10 +15,12 @@ from .console import counting, messages, print_result
 
 app = typer.Typer(
     name="lyra-hf",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+# What is wrong with the words of a command; typer gives the class no public name of its own.
+_UsageError: Any = typer.BadParameter.__base__
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A shipped name (see `lyra-hf checkpoints`) or a folder.")
@@ -215,17 +217,21 @@ def convert(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit status 0, 2 for what the user can mend, 130 for Ctrl-C."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        app(arguments)
+        status = app(arguments or ["--help"], standalone_mode=False)
+    except _UsageError as error:
+        _fail(f"{error.format_message()} (lyra-hf --help, and lyra-hf COMMAND --help, say what there is)")
     except UserError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", status=130)
     except BrokenPipeError:  # the reader of our output has gone; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
     except OSError as error:
         _fail(f"{error.filename or 'file'}: {error.strerror or error}")
+    raise SystemExit(status)
 
 
 def _fail(message: str, status: int = 2) -> None:

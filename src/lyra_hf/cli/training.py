@@ -67,6 +67,7 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
         form, options, metric = _table_format(request), TrainingOptions(), None
         model_options = dict(request.model_options)
         path = Path(str(request.data))
+    options = replace(options, **request.changes)
     if form.pair:
         model_options["pair_input"] = True
     table = load_table(path, form)
@@ -75,7 +76,7 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
     report = finetune(
         table,
         output,
-        replace(options, **request.changes),
+        options,
         model_options=model_options,
         output_names=recipe.outputs if recipe else None,
         metric=metric,
