@@ -116,7 +116,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {str(device)!r} is not available here ({_first_line(error)})") from error
     return chosen
 
