@@ -140,7 +140,7 @@ def finetune(
     started = time.monotonic()
     trainer = _build_trainer(model, table, checkpoints, options, metric, callbacks or [])
     with quiet_transformers():
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None)
+        trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints))
     predictor = Predictor(model)
     report = TrainingReport(
         validation=evaluate_rows(predictor, table.splits["validation"]),
