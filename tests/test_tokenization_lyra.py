@@ -1,4 +1,5 @@
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from lyra_hf import UserError, tokenizer_path
+from lyra_hf import UserError, tokenization_lyra, tokenizer_path
 from lyra_hf.alphabets import NAMED_ALPHABETS, PAD_ID, UNK_ID
 from lyra_hf.tokenization_lyra import SequenceEncoder, UnknownLettersWarning, build_tokenizer, pad_ids
 
@@ -86,17 +87,42 @@ def test_pairs_follow_one_another_and_decode_gives_letters():
     assert batch["attention_mask"] == [[1, 0, 0], [1, 1, 1]]
 
 
+@given(texts=st.lists(TEXTS))
+def test_many_texts_are_encoded_as_each_by_itself(reloaded, texts):
+    _, encoder = reloaded
+    pieces = [text.encode("utf-8", "surrogatepass") for text in texts]
+    starts = np.cumsum([0, *map(len, pieces)])
+    ids, offsets = encoder.encode_utf8(np.frombuffer(b"".join(pieces), np.uint8), starts)
+    assert [ids[start:stop].tolist() for start, stop in pairwise(offsets)] == [
+        encoder.encode(t).tolist() for t in texts
+    ]
+
+
+def test_long_texts_are_encoded_in_pieces(monkeypatch):
+    text = "ACGT\u3000acgu\u20ac-" * 5
+    expected = SequenceEncoder("dna").encode(text)
+    monkeypatch.setattr(tokenization_lyra, "_PIECE", 7)
+    assert SequenceEncoder("dna").encode(text).tolist() == expected.tolist()
+
+
+def test_letters_of_several_bytes():
+    encoder = SequenceEncoder("\u03b1\U0001d11e\u00e9")
+    ids = encoder.encode("\u00e9\u2003\U0001d11e\u03b1\u03b2\ud800 \U0001d11f")
+    assert ids.tolist() == [4, 3, 2, UNK_ID, UNK_ID, UNK_ID]
+
+
 def test_many_unknown_letters_warn_once_and_are_named():
-    encoder = SequenceEncoder("dna")
+    encoder, texts = SequenceEncoder("dna"), ["ACGTACGTA-", "ACGTACG-*-"]
     with pytest.warns(UnknownLettersWarning, match=r"20%.*'-'.*'\*'"):
-        encoder.encode_all(["ACGTACGTA-", "ACGTACG-*-"])
+        encoder.warn_of_unknown(encoder.encode("".join(texts)), texts)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        encoder.encode_all(["----"])
+        encoder.warn_of_unknown(encoder.encode("----"), ["----"])
 
 
 def test_few_unknown_letters_do_not_warn():
-    SequenceEncoder("protein").encode_all(["A" * 95 + "*" * 5])
+    encoder, text = SequenceEncoder("protein"), "A" * 95 + "*" * 5
+    encoder.warn_of_unknown(encoder.encode(text), [text])
 
 
 def test_first_unknown_names_position_and_letter():

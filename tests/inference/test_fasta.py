@@ -48,17 +48,17 @@ def test_white_space_is_no_part_of_a_sequence_and_a_later_greater_than_is(tmp_pa
     assert read(path) == [("chr1", "the first", "ACGTACGTGG>G"), ("", "", "A"), ("empty", "", "")]
 
 
-def test_long_records_make_batches_of_fewer_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fasta, "_BYTES_PER_BATCH", 10)
+def test_a_batch_has_the_records_that_end_in_one_chunk(tmp_path: Path) -> None:
     path = tmp_path / "t.fasta"
     path.write_text("".join(f">{index}\n{'A' * length}\n" for index, length in enumerate([4, 4, 4, 30, 1, 1])))
-    with Source(path) as source:
+    with Source(path, chunk_bytes=16) as source:
         _, batches = open_fasta(source, 100)
         assert [[len(letters) for letters in batch["sequence"].to_pylist()] for batch in batches] == [
-            [4, 4],
             [4],
+            [4, 4],
             [30],
-            [1, 1],
+            [1],
+            [1],
         ]
 
 

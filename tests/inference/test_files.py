@@ -2,6 +2,10 @@ import csv
 import functools
 import gzip
 import json
+import signal
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +23,7 @@ from lyra_hf import (
 from lyra_hf.inference import files
 from lyra_hf.inference.files import predict_file
 from lyra_hf.inference.readers import open_table
+from lyra_hf.inference.writers import TableWriter
 
 SEQUENCES = ["ACGTACGT", "GG", "TTTTTTTTTTTTTTTT", "acgun", "CATCATCAT", "A", "GATTACA"]
 NAMES = [f"row {number}, of many" for number in range(len(SEQUENCES))]
@@ -227,6 +232,71 @@ def test_a_column_of_the_input_is_not_overwritten(tmp_path, save, fields, column
         rows = list(csv.DictReader(file))
     assert [row[column] for row in rows] == [str(name) for name in NAMES]
     assert all(row[f"predicted_{column}"] for row in rows)
+
+
+class Broken(Exception):
+    pass
+
+
+def break_at(monkeypatch, error, call):
+    """Let the engine fail at its call of that number."""
+    predict, calls = Predictor.predict_encoded, []
+
+    def fail(self, encoded):
+        calls.append(encoded)
+        if len(calls) == call:
+            raise error
+        return predict(self, encoded)
+
+    monkeypatch.setattr(Predictor, "predict_encoded", fail)
+
+
+@pytest.mark.parametrize("error", [Broken, KeyboardInterrupt])
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
+@pytest.mark.usefixtures("small_batches")
+def test_an_end_in_the_middle_leaves_no_output_and_no_thread(tmp_path, save, monkeypatch, ending, error):
+    source = write_delimited(tmp_path / "input.csv", {"sequence": SEQUENCES})
+    model = save()
+    break_at(monkeypatch, error, call=3)
+    threads = threading.active_count()
+    with pytest.raises(error):
+        predict_file(model, source, str(tmp_path / f"output{ending}"))
+    assert names_in(tmp_path) == {"input.csv", "model"}
+    assert threading.active_count() == threads
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_what_fails_first_in_the_file_is_told(tmp_path, save, monkeypatch):
+    """The writer's failure at rows 1 and 2, before the fault in row 4; and the engine's before that in row 6."""
+    model = save()
+    early = write_delimited(tmp_path / "early.csv", {"sequence": ["A", "C", "G", "!"]})
+    with monkeypatch.context() as patch:
+        patch.setattr(TableWriter, "write", lambda self, batch: (_ for _ in ()).throw(UserError("the disk is full")))
+        with pytest.raises(UserError, match="the disk is full"):
+            predict_file(model, early, str(tmp_path / "output.csv"))
+    late = write_delimited(tmp_path / "late.csv", {"sequence": ["A", "C", "G", "T", "A", "!"]})
+    break_at(monkeypatch, Broken, call=2)
+    with pytest.raises(Broken):
+        predict_file(model, late, str(tmp_path / "output.csv"))
+    assert names_in(tmp_path) == {"early.csv", "late.csv", "model"}
+
+
+def test_a_wait_for_input_is_broken_off(tmp_path):
+    """Standard input stays open and silent: Ctrl-C ends the program all the same, without a file left behind."""
+    code = "from lyra_hf.cli import main; print('ready', flush=True); main()"
+    arguments = [sys.executable, "-c", code, "predict", "lyra-cas9", "-", "-o", "output.csv"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(arguments, cwd=tmp_path, **pipes) as program:
+        assert program.stdout.readline() == b"ready\n"
+        # More than a pipe holds: when all is written, it is being read.
+        program.stdin.write(b"sequence\n" + b"GCCTGAGTCCGAGCAGAAGAAGAAGGGCTC\n" * 40_000)
+        program.stdin.flush()
+        program.send_signal(signal.SIGINT)
+        status = program.wait(60)
+        messages = program.stderr.read().decode()
+    assert status == 130, messages
+    assert "Fatal" not in messages
+    assert names_in(tmp_path) == set()
 
 
 class TestPairs:

@@ -275,3 +275,11 @@ def test_a_broken_pipe_is_left_to_the_caller(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw))
     with open_writer(None) as writer, pytest.raises(BrokenPipeError):
         writer.write(BATCH)
+
+
+def test_parquet_has_statistics_of_numbers_and_none_of_texts(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "t.parquet") as writer:
+        writer.write(BATCH)
+    group = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0)
+    has = {group.column(place).path_in_schema: group.column(place).statistics for place in range(group.num_columns)}
+    assert {name for name, statistics in has.items() if statistics is not None} == {"prediction"}

@@ -158,6 +158,17 @@ class TestPairs:
         with pytest.raises(UserError, match=r"row 2: the pair has 3 and 1 letters"):
             all_rows(path, "y", sequence="guide", pair="target")
 
+    def test_white_space_does_not_count(self, write):
+        path = write(guide=["A C", "AC"], target=["GT", " G T "], y=[1.5, 2])
+        _, rows = all_rows(path, "y", sequence="guide", pair="target")
+        assert [ids.tolist() for ids in rows.encoded] == [[2, 3, 4, 5]] * 2
+
+    def test_rows_keep_their_numbers_where_only_some_are_read(self, write):
+        path = write(guide=["A", "AC", "ACG"], target=["GT", "GT", "A"], y=[1, 2, 3], split=["train", "test", "test"])
+        form = TableFormat(targets=("y",), sequence="guide", pair="target", split="split")
+        with pytest.raises(UserError, match=r"row 3: the pair has 3 and 1 letters"):
+            load_table(path, form, only_split="test")
+
 
 class TestFaults:
     @pytest.mark.parametrize(

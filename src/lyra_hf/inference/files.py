@@ -1,16 +1,17 @@
-"""From a file of sequences to a file of predictions, a window at a time."""
+"""From a file of sequences to a file of predictions: one thread reads and encodes, one computes, one writes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import UserError
+from .encoding import EncodedSequences, encode_rows
+from .pipeline import Background, Prefetched
 from .predictor import Predictor
 from .readers import TableReader, open_table
-from .results import result_columns
+from .results import Predictions, result_columns
 from .writers import open_writer
 
 
@@ -46,20 +47,28 @@ def predict_file(
     predictor = Predictor(model, device, batch_size)
     rows = 0
     with open_table(input_path, sequence_column=column) as reader:
-        names = free_names(result_columns(predictor.config, []), reader.column_names)
+        nothing = Predictions(np.empty((0, predictor.config.num_labels), dtype=np.float32))
+        names = free_names(result_columns(predictor.config, nothing), reader.column_names)
         if pair_column is not None:
             reader.check_text(pair_column)
         predictor.check_pairs(pair_column)
+
         with open_writer(output_path, input_path=input_path) as writer:
-            for batch in reader:
-                results = predictor.predict_encoded(_encode(predictor, reader, batch, pair_column, rows))
-                columns = result_columns(predictor.config, results)
+
+            def write(scored: tuple[pa.RecordBatch, Predictions]) -> None:
+                batch, predictions = scored
+                columns = result_columns(predictor.config, predictions)
                 writer.write(
                     pa.RecordBatch.from_arrays([*batch.columns, *columns.values()], names=[*batch.schema.names, *names])
                 )
-                rows += batch.num_rows
-                if on_progress is not None:
-                    on_progress(batch.num_rows)
+
+            with Background(write) as output, Prefetched(_encoded(predictor, reader, pair_column)) as batches:
+                for batch, encoded in batches:
+                    output.put((batch, predictor.predict_encoded(encoded)))
+                    rows += len(encoded)
+                    if on_progress is not None:
+                        on_progress(len(encoded))
+                    del batch, encoded  # a chromosome would be kept while the next one is waited for
             if rows == 0:
                 raise UserError(f"{reader.name} has no sequences")
     return rows
@@ -75,28 +84,20 @@ def free_names(names: Iterable[str], taken: Sequence[str]) -> list[str]:
     return free
 
 
-def _encode(
-    predictor: Predictor, reader: TableReader, batch: pa.RecordBatch, pair_column: str | None, rows_before: int
-) -> list[npt.NDArray[np.uint8]]:
-    """Token ids of a batch's sequences.
+def _encoded(
+    predictor: Predictor, reader: TableReader, pair_column: str | None
+) -> Iterator[tuple[pa.RecordBatch, EncodedSequences]]:
+    """The table's batches, each with its sequences as token ids.
 
     Raises:
-        UserError: one cannot be read; the message names its row.
+        UserError: a sequence cannot be read; the message names its row.
     """
-    sequences = [value or "" for value in batch.column(reader.sequence_column).to_pylist()]
-    encoded = [predictor.encoder.encode(sequence) for sequence in sequences]
-    if pair_column is not None:
-        others = [value or "" for value in batch.column(pair_column).to_pylist()]
-        encoded_others = [predictor.encoder.encode(other) for other in others]
-        for index, (ids, other) in enumerate(zip(encoded, encoded_others, strict=True)):
-            if ids.size != other.size:
-                raise UserError(
-                    f"{reader.describe_row(rows_before + index)}: the pair has {ids.size} and {other.size} letters; "
-                    "aligned pairs are of equal length"
-                )
-        sequences = [one + other for one, other in zip(sequences, others, strict=True)]
-        encoded = [np.concatenate(pair) for pair in zip(encoded, encoded_others, strict=True)]
-    fault = predictor.find_fault(sequences, encoded)
-    if fault is not None:
-        raise UserError(f"{reader.describe_row(rows_before + fault.row)}: {fault.problem}")
-    return encoded
+    rows_before = 0
+
+    def describe_row(row: int) -> str:
+        return reader.describe_row(rows_before + row)
+
+    for batch in reader:
+        second = None if pair_column is None else batch.column(pair_column)
+        yield batch, encode_rows(predictor.encoder, batch.column(reader.sequence_column), second, describe_row)
+        rows_before += batch.num_rows

@@ -1,30 +1,55 @@
-"""The prediction engine: any number of sequences in, one result each out, in order."""
+"""Scores any number of sequences: plans batches, has them computed side by side, and puts the results in order."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from ..alphabets import get_alphabet
 from ..errors import UserError
 from ..modeling_lyra import LyraForTokenClassification, LyraPreTrainedModel
-from ..tokenization_lyra import SequenceEncoder, pad_ids
+from ..tokenization_lyra import SequenceEncoder
+from .batching import Batches, Indices, Rows
+from .encoding import EncodedSequences, encode_texts, find_fault, offsets_of
+from .engine import LyraEngine
 from .loading import choose_device, load_model
+from .results import Predictions
+from .scoring import FloatArray, Scorer
+from .workers import Workers
 
 # Sequences taken from an iterable at once, to be sorted by length; bounds the memory for inputs.
-_WINDOW = 16_384
-# Letters in a batch, padding included; bounds the memory for activations.
-_LETTERS_PER_BATCH = 131_072
+_WINDOW = 65_536
+# Letters in a batch, padding included: what a thread computes without another's help, and what fills a GPU.
+_LETTERS_PER_BATCH = {"cpu": 32_768, "cuda": 1 << 20}
+# Letters in a block of a long sequence, of which segments make the products large enough.
+_LETTERS_PER_BLOCK = {"cpu": 8192, "cuda": 1 << 18}
 
 
-class Fault(NamedTuple):
-    """A sequence that a model cannot read."""
+@dataclass(frozen=True)
+class WindowScores:
+    """Scores of the windows along a sequence.
 
-    row: int
-    problem: str
+    Attributes:
+        window: letters in a window.
+        stride: letters from the start of one window to that of the next.
+        forward: (N,) or (N, outputs), scores of the windows as they stand, from the start of the sequence on.
+        reverse: the same of the windows' reverse complements; None where the alphabet has no complements.
+    """
+
+    window: int
+    stride: int
+    forward: FloatArray
+    reverse: FloatArray | None
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where each window begins in the sequence, from 0: (N,)."""
+        return np.arange(len(self.forward), dtype=np.int64) * self.stride
 
 
 class Predictor:
@@ -55,10 +80,13 @@ class Predictor:
         self.model = model.to(self.device).eval()
         self.config = self.model.config
         self.encoder = SequenceEncoder(self.config.alphabet)
-        self.batch_size = batch_size
         self.per_residue = isinstance(self.model, LyraForTokenClassification)
+        self._workers = Workers(torch.get_num_threads() if self.device.type == "cpu" else 1)
+        self._batches = Batches(batch_size, _by_device(_LETTERS_PER_BATCH, self.device), self._workers.threads)
+        self._scores: Scorer | None = None
+        self._snapshot: list[Tensor] = []
 
-    def __call__(self, sequences: Iterable[str]) -> npt.NDArray[np.float32] | list[npt.NDArray[np.float32]]:
+    def __call__(self, sequences: Iterable[str]) -> FloatArray | list[FloatArray]:
         """Score sequences.
 
         Returns:
@@ -71,18 +99,26 @@ class Predictor:
         """
         if isinstance(sequences, str):
             raise UserError("give a list of sequences, not a single text: predictor([sequence])")
-        results: list[npt.NDArray[np.float32]] = []
+        parts: list[FloatArray] = []
+        results: list[FloatArray] = []
         remaining = iter(sequences)
+        rows = 0
         while window := list(islice(remaining, _WINDOW)):
-            encoded = self.encoder.encode_all(window)
-            fault = self.find_fault(window, encoded, unknown_letters=False)
+            encoded = encode_texts(self.encoder, window)
+            fault = find_fault(
+                self.encoder, encoded, window.__getitem__, pair_input=self.config.pair_input, unknown_letters=False
+            )
             if fault is not None:
-                raise UserError(f"sequence {len(results) + fault.row + 1}: {fault.problem}")
-            results += self.predict_encoded(encoded)
+                raise UserError(f"sequence {rows + fault.row + 1}: {fault.problem}")
+            predictions = self.predict_encoded(encoded)
+            if self.per_residue:
+                results += predictions.per_sequence()
+            else:
+                parts.append(predictions.logits)
+            rows += len(window)
         if self.per_residue:
             return results
-        outputs = self.config.num_labels
-        return np.stack(results) if results else np.zeros((0, outputs) if outputs > 1 else 0, dtype=np.float32)
+        return self._without_single_output(np.concatenate([np.empty((0, self.config.num_labels), np.float32), *parts]))
 
     def check_pairs(self, pair_column: str | None) -> None:
         """Refuse a second column for a model of single sequences, and its absence for a model of pairs.
@@ -95,67 +131,92 @@ class Predictor:
         if pair_column is None and self.config.pair_input:
             raise UserError("the model takes pairs of sequences; name the column of the second ones with --pair-column")
 
-    def find_fault(
-        self, sequences: Sequence[str], encoded: Sequence[npt.NDArray[np.uint8]], *, unknown_letters: bool = True
-    ) -> Fault | None:
-        """The first sequence that the model cannot read, or None.
+    def predict_encoded(self, encoded: EncodedSequences) -> Predictions:
+        """Outputs of sequences given as token ids, in order."""
+        scorer = self._scorer()
+        rows = Rows(encoded, pairs=self.config.pair_input)
+        offsets = offsets_of(rows.lengths) if self.per_residue else None
+        total = len(encoded) if offsets is None else int(offsets[-1])
+        logits = np.empty((total, self.config.num_labels), dtype=np.float32)
+
+        def predict(chosen: Indices) -> None:
+            outputs = scorer.batch(*rows.padded(chosen))
+            if offsets is None:
+                logits[chosen] = outputs
+                return
+            for index, row in zip(chosen.tolist(), outputs, strict=True):
+                logits[offsets[index] : offsets[index + 1]] = row[: rows.lengths[index]]
+
+        is_long = rows.lengths > scorer.block_length
+        self._run(predict, rows.lengths, np.flatnonzero(~is_long))
+        for index in np.flatnonzero(is_long).tolist():
+            place = slice(index, index + 1) if offsets is None else slice(offsets[index], offsets[index + 1])
+            scorer.long(rows.one(index), logits[place])
+        return Predictions(logits, offsets)
+
+    def scan(self, sequence: str, window: int, stride: int = 1) -> WindowScores:
+        """Score every window of a long sequence, on both strands where the alphabet has complements.
 
         Args:
-            sequences: the texts.
-            encoded: their token ids.
-            unknown_letters: whether a letter outside the alphabet counts as a fault.
+            sequence: the sequence, a chromosome perhaps.
+            window: letters in a window, 30 for a guide with its context.
+            stride: letters from one window's start to the next.
+
+        Raises:
+            UserError: the sequence is shorter than the window, a number is below 1, or the model does not give one
+                result per sequence of one kind (a head per residue, a model of pairs).
         """
-        for index, (sequence, ids) in enumerate(zip(sequences, encoded, strict=True)):
-            problem = sequence_problem(self.encoder, sequence, ids, unknown_letters=unknown_letters)
-            if problem is None and self.config.pair_input and ids.size % 2:
-                problem = f"{ids.size} letters cannot be a pair of equal length"
-            if problem is not None:
-                return Fault(index, problem)
-        return None
+        if self.per_residue:
+            raise UserError("the model scores each residue; call it with the whole sequence: predictor([sequence])")
+        if self.config.pair_input:
+            raise UserError("the model takes pairs of sequences, and a window is a single one")
+        if window < 1 or stride < 1:
+            raise UserError(f"window and stride must be at least 1, not {window} and {stride}")
+        ids = encode_texts(self.encoder, [sequence]).ids
+        if ids.size < window:
+            raise UserError(f"a window of {window:,} letters is longer than the sequence, which has {ids.size:,}")
+        scorer = self._scorer()
+        letters = torch.from_numpy(ids)
+        strands = [letters.unfold(0, window, stride)]  # (N, window) each, views
+        complements = get_alphabet(self.config.alphabet).complements
+        if complements and not self.config.reverse_complement:
+            strands.append(scorer.complement(letters).unfold(0, window, stride))
+        count = len(strands[0])
+        scores = np.empty((len(strands), count, self.config.num_labels), dtype=np.float32)
 
-    @torch.inference_mode()
-    def predict_encoded(self, encoded: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float32]]:
-        """Results of sequences given as token ids, in order: (outputs,) or () each, per residue (L, outputs) or
-        (L,).
-        """
-        results: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(encoded)
-        for indices in self._batches([ids.size for ids in encoded]):
-            input_ids = torch.from_numpy(pad_ids([encoded[index] for index in indices])).to(self.device)
-            logits = self.model(input_ids).logits.float().cpu().numpy()
-            if logits.shape[-1] == 1:
-                logits = logits[..., 0]
-            for row, index in zip(logits, indices, strict=True):
-                length = encoded[index].size // (2 if self.config.pair_input else 1)
-                results[index] = row[:length].copy() if self.per_residue else row
-        return results
+        def predict(chosen: Indices) -> None:
+            for strand, windows in enumerate(strands):
+                part = windows[chosen[0] : chosen[-1] + 1]
+                scores[strand, chosen] = scorer.batch(part.flip(1) if strand else part)
 
-    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Indices in batches of like length."""
-        batch: list[int] = []
-        for index in np.argsort(lengths, kind="stable")[::-1].tolist():
-            # The first of a batch is its longest.
-            letters = (len(batch) + 1) * max(1, lengths[batch[0]] if batch else lengths[index])
-            if batch and (letters > _LETTERS_PER_BATCH or len(batch) == self.batch_size):
-                yield batch
-                batch = []
-            batch.append(index)
-        if batch:
-            yield batch
+        self._run(predict, np.full(count, window), np.arange(count))
+        # A model that averages over the strands scores both alike.
+        results = [self._without_single_output(part) for part in scores]
+        return WindowScores(window, stride, results[0], results[-1] if complements else None)
+
+    def _scorer(self) -> Scorer:
+        """What scores with the model's present weights."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        if self._scores is None or not all(map(_identical, tensors, self._snapshot)):
+            engine = LyraEngine([self.model], self.device)
+            self._scores = Scorer(engine, self._workers, _by_device(_LETTERS_PER_BLOCK, self.device))
+            self._snapshot = [tensor.detach().clone() for tensor in tensors]
+        return self._scores
+
+    def _run(self, predict: Callable[[Indices], None], lengths: Indices, rows: Indices) -> None:
+        """Predict some rows, batch by batch."""
+        for _ in self._workers.map(self._batches.halving(predict), self._batches.plan(lengths, rows)):
+            pass
+
+    def _without_single_output(self, outputs: FloatArray) -> FloatArray:
+        return outputs[:, 0] if self.config.num_labels == 1 else outputs
 
 
-def sequence_problem(
-    encoder: SequenceEncoder, sequence: str, ids: npt.NDArray[np.uint8], *, unknown_letters: bool = True
-) -> str | None:
-    """What keeps a sequence from being read, or None."""
-    if ids.size == 0:
-        return "the sequence is empty"
-    if unknown_letters:
-        unknown = encoder.first_unknown(sequence) if encoder.has_unknown(ids) else None
-        if unknown is not None:
-            position, letter = unknown
-            alphabet = encoder.alphabet
-            return (
-                f"the letter {letter!r} at position {position} is not in the {alphabet.name} alphabet "
-                f"({alphabet.letters}{', ambiguity codes ' if alphabet.ambiguity else ''}{''.join(alphabet.ambiguity)})"
-            )
-    return None
+def _by_device(numbers: dict[str, int], device: torch.device) -> int:
+    return numbers.get(device.type, numbers["cpu"])
+
+
+def _identical(one: Tensor, other: Tensor) -> bool:
+    return (
+        one.shape == other.shape and one.dtype == other.dtype and one.device == other.device and torch.equal(one, other)
+    )

@@ -233,7 +233,7 @@ def _line_batches(source: Source, rows_per_batch: int) -> Iterator[pa.RecordBatc
     rows_before = 0
     for block in whole_rows(source):
         lines = [line for line in map(bytes.strip, block.splitlines()) if line]
-        sequences = utf8_array(lines, partial(_describe_line, source.name, rows_before))
+        sequences = utf8_array(pa.array(lines, pa.binary()), partial(_describe_line, source.name, rows_before))
         rows_before += len(lines)
         yield from pa.Table.from_arrays([sequences], schema=_LINES_SCHEMA).to_batches(max_chunksize=rows_per_batch)
 

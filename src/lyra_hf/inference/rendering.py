@@ -6,6 +6,7 @@ written in the fewest digits that read back as the same number of the column's o
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -32,11 +33,12 @@ def delimited_rows(batch: pa.RecordBatch, delimiter: str) -> memoryview:
     Raises:
         UserError: a column is of a type that has no form as text.
     """
-    columns = _rendered(batch, _cell_texts)
-    rows = _joined(*[_quoted(column, delimiter) for column in columns], separator=delimiter)
+    columns = [_quoted(column, delimiter) for column in _rendered(batch, _cell_texts)]
     if len(columns) == 1:
-        rows = pc.if_else(pc.equal(rows, ""), _scalar('""'), rows)  # or it would be a blank line, which readers skip
-    return _characters(_joined(rows, "", separator="\n"))
+        # An empty line would be a blank one, which readers skip.
+        columns = [pc.if_else(pc.equal(columns[0].fill_null(""), ""), _scalar('""'), columns[0])]
+    separators = [delimiter] * (len(columns) - 1) + ["\n"]
+    return _characters(_joined(*chain.from_iterable(zip(columns, separators, strict=True))))
 
 
 def json_rows(batch: pa.RecordBatch) -> memoryview:
@@ -46,7 +48,7 @@ def json_rows(batch: pa.RecordBatch) -> memoryview:
         UserError: a column is of a type that has no form as text.
     """
     objects = _json_objects(batch.schema.names, _rendered(batch, _json_texts))
-    return _characters(_joined(objects, "", separator="\n"))
+    return _characters(_joined(objects, "\n"))
 
 
 def _rendered(batch: pa.RecordBatch, render: Callable[[pa.Array], pa.Array]) -> list[pa.Array]:
@@ -129,10 +131,10 @@ def _scalar(text: str) -> pa.Scalar:
     return pa.scalar(text, _TEXT)
 
 
-def _joined(*parts: pa.Array | str, separator: str = "") -> pa.Array:
+def _joined(*parts: pa.Array | str) -> pa.Array:
     """Texts put together row by row; a null counts as an empty text."""
     scalars = [_scalar(part) if isinstance(part, str) else part for part in parts]
-    return pc.binary_join_element_wise(*scalars, _scalar(separator), null_handling="replace", null_replacement="")
+    return pc.binary_join_element_wise(*scalars, _scalar(""), null_handling="replace", null_replacement="")
 
 
 def _characters(texts: pa.Array) -> memoryview:

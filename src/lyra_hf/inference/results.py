@@ -1,10 +1,12 @@
 """A model's outputs as the columns of a table."""
 
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..configuration_lyra import LyraConfig
 from ..errors import UserError
@@ -13,7 +15,29 @@ ProblemType = Literal["regression", "single_label_classification", "multi_label_
 FloatArray = npt.NDArray[np.float32]
 
 
-def result_columns(config: LyraConfig, results: list[FloatArray]) -> dict[str, pa.Array]:
+class Predictions(NamedTuple):
+    """A model's outputs for many sequences.
+
+    Attributes:
+        logits: float32 (rows, outputs). Of a head per sequence a row is a sequence; of a head per residue it is a
+            residue, those of all sequences one behind the other.
+        offsets: int64 (N + 1,), of a head per residue: where each sequence's residues begin, and the last one's end,
+            from 0 to rows. None of a head per sequence.
+    """
+
+    logits: FloatArray
+    offsets: npt.NDArray[np.int64] | None = None
+
+    def per_sequence(self) -> list[FloatArray]:
+        """Each sequence's outputs, views: (outputs,), or per residue (L, outputs); without `outputs` where it is 1."""
+        rows = self.logits[:, 0] if self.logits.shape[1] == 1 else self.logits
+        if self.offsets is None:
+            return [np.asarray(row) for row in rows]
+        bounds = self.offsets.tolist()
+        return [rows[start:stop] for start, stop in pairwise(bounds)]
+
+
+def result_columns(config: LyraConfig, predictions: Predictions) -> dict[str, pa.Array]:
     """Columns by name for the outputs of one model.
 
     Regression: `prediction`, or `prediction_NAME` for each of several outputs. Classes: `label` and `score`, the
@@ -22,23 +46,43 @@ def result_columns(config: LyraConfig, results: list[FloatArray]) -> dict[str, p
 
     Args:
         config: the model's configuration.
-        results: for each sequence its logits () or (outputs,), or per residue (L,) or (L, outputs).
+        predictions: its outputs.
     """
+    columns = _flat_columns(config, predictions.logits)
+    if predictions.offsets is None:
+        return columns
+    offsets = pa.array(predictions.offsets, pa.int64()).cast(pa.int32())
+    return {name: pa.ListArray.from_arrays(offsets, column) for name, column in columns.items()}
+
+
+def _flat_columns(config: LyraConfig, logits: FloatArray) -> dict[str, pa.Array]:
+    """The columns with a value for each row of outputs (rows, outputs)."""
     names = output_names(config)
-    logits = [result.reshape(*result.shape[: result.ndim - (len(names) > 1)], len(names)) for result in results]
     kind = problem_type(config)
     if kind == "regression":
         titles = ["prediction"] if len(names) == 1 else [f"prediction_{name}" for name in names]
-        return {title: _numbers([rows[..., index] for rows in logits]) for index, title in enumerate(titles)}
+        return {title: _numbers(logits[:, index]) for index, title in enumerate(titles)}
     if kind == "single_label_classification":
-        probabilities = [softmax(rows) for rows in logits]
-        labels = [_names_of(rows.argmax(-1), names) for rows in probabilities]
-        return {"label": _texts(labels), "score": _numbers([rows.max(-1) for rows in probabilities])}
-    probabilities = [sigmoid(rows) for rows in logits]
+        probabilities = softmax(logits)
+        places = pa.array(probabilities.argmax(1))
+        return {"label": pa.array(names, pa.string()).take(places), "score": _numbers(probabilities.max(1))}
+    probabilities = sigmoid(logits)
     return {
-        "label": _texts([_joined(rows > 0.5, names) for rows in probabilities]),
-        **{f"score_{name}": _numbers([rows[..., index] for rows in probabilities]) for index, name in enumerate(names)},
+        "label": _joined_names(probabilities > 0.5, names),
+        **{f"score_{name}": _numbers(probabilities[:, index]) for index, name in enumerate(names)},
     }
+
+
+def _numbers(values: FloatArray) -> pa.Array:
+    return pa.array(np.ascontiguousarray(values), pa.float32())
+
+
+def _joined_names(chosen: npt.NDArray[np.bool_], names: list[str]) -> pa.Array:
+    """The names chosen in each row (rows, names), with semicolons between."""
+    parts = [
+        pc.if_else(pa.array(np.ascontiguousarray(chosen[:, index])), f"{name};", "") for index, name in enumerate(names)
+    ]
+    return pc.utf8_slice_codeunits(pc.binary_join_element_wise(*parts, ""), 0, -1)  # without the last semicolon
 
 
 def problem_type(config: LyraConfig) -> ProblemType:
@@ -75,23 +119,3 @@ def softmax(logits: FloatArray) -> FloatArray:
 def sigmoid(logits: FloatArray) -> FloatArray:
     """Probabilities one by one."""
     return np.asarray(0.5 * (1 + np.tanh(logits / 2)), dtype=np.float32)
-
-
-def _numbers(values: list[FloatArray]) -> pa.Array:
-    if values and values[0].ndim:
-        return pa.array(values, type=pa.list_(pa.float32()))
-    return pa.array(np.array(values, dtype=np.float32))
-
-
-def _texts(values: list[str | list[str]]) -> pa.Array:
-    return pa.array(values, type=pa.list_(pa.string()) if values and isinstance(values[0], list) else pa.string())
-
-
-def _names_of(index: npt.NDArray[np.intp], names: list[str]) -> str | list[str]:
-    return names[int(index)] if index.ndim == 0 else [names[i] for i in index.tolist()]
-
-
-def _joined(chosen: npt.NDArray[np.bool_], names: list[str]) -> str | list[str]:
-    if chosen.ndim > 1:
-        return [str(_joined(row, names)) for row in chosen]
-    return ";".join(name for name, is_chosen in zip(names, chosen.tolist(), strict=True) if is_chosen)

@@ -1,9 +1,10 @@
 """Files and standard input as streams of bytes, with their failures put in words for the user."""
 
 import gzip
+import io
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, cast
@@ -42,24 +43,24 @@ def not_utf8(name: str, text: bytes, lines_before: int) -> str:
     return ""
 
 
-def utf8_array(values: Sequence[bytes], describe: Callable[[int], str]) -> pa.Array:
-    """The values as text.
+def utf8_array(values: pa.Array, describe: Callable[[int], str]) -> pa.Array:
+    """The values as text, in the same memory.
 
     Args:
-        values: bytes that should be UTF-8.
+        values: binary values that should be UTF-8.
         describe: says in words where a value stands.
 
     Raises:
         UserError: a value is not UTF-8.
     """
     try:
-        return pa.array(values, pa.string())
+        return values.cast(pa.string())
     except pa.ArrowInvalid as error:
         for index, value in enumerate(values):
             try:
-                value.decode()
+                value.as_py().decode()
             except UnicodeDecodeError as reason:
-                byte = value[reason.start]
+                byte = reason.object[reason.start]
                 raise UserError(
                     f"{describe(index)}: the byte 0x{byte:02X} is not UTF-8 text; save the file as UTF-8"
                 ) from error
@@ -143,10 +144,21 @@ class Source:
 
 def _open_bytes(path: Path | None, *, gzipped: bool) -> IO[bytes]:
     if path is None:
-        return sys.stdin.buffer
+        return _standard_input()
     try:
         if gzipped:
             return cast(IO[bytes], gzip.open(path))  # reads the concatenated members that bgzip writes, too
         return path.open("rb")
     except OSError as error:
         raise unreadable(str(path), error) from error
+
+
+def _standard_input() -> IO[bytes]:
+    """A reader of standard input of our own.
+
+    When the program ends, Python wants the lock of its own reader, and would fail where a thread waits for input in it.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except io.UnsupportedOperation:  # something in memory stands in for it
+        return sys.stdin.buffer

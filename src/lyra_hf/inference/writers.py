@@ -1,6 +1,7 @@
 """Writing results as CSV, TSV, JSON Lines or Parquet: a file appears under its name only when it is whole."""
 
 import gzip
+import io
 import os
 import secrets
 import sys
@@ -176,7 +177,9 @@ class _ParquetEncoder:
         self._bytes_held = 0
 
     def begin(self, schema: pa.Schema) -> None:
-        self._writer = pyarrow.parquet.ParquetWriter(self._stream, schema)
+        # The least and greatest text tell nothing of sequences, and to find them takes copies of chromosomes.
+        numbers = [field.name for field in schema if pa.types.is_primitive(field.type)]
+        self._writer = pyarrow.parquet.ParquetWriter(self._stream, schema, write_statistics=numbers)
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._held.append(batch)
@@ -239,7 +242,7 @@ class _StandardOutput:
     def __init__(self) -> None:
         self.name = STANDARD_OUTPUT
         sys.stdout.flush()  # what was printed before comes first
-        self.stream: IO[bytes] = sys.stdout.buffer
+        self.stream = _own_standard_output()
 
     def after_write(self) -> None:
         self.stream.flush()  # the next program in a pipeline need not wait
@@ -249,6 +252,17 @@ class _StandardOutput:
 
     def discard(self) -> None:
         """What is written is written."""
+
+
+def _own_standard_output() -> IO[bytes]:
+    """A writer to standard output that shares no lock with Python's own.
+
+    When the program ends, Python wants that lock, and would fail where a thread waits in it for somebody to read.
+    """
+    try:
+        return open(sys.stdout.fileno(), "wb", closefd=False)
+    except io.UnsupportedOperation:  # something in memory stands in for it
+        return sys.stdout.buffer
 
 
 class _NewFile:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ..errors import UserError, as_user_error
 from ..extras import needs
-from ..inference.predictor import sequence_problem
+from ..inference.encoding import EncodedSequences, encode_rows
 from ..inference.readers import read_columns
 from ..inference.results import ProblemType
 from ..tokenization_lyra import SequenceEncoder
@@ -61,7 +61,7 @@ class TableFormat:
 class Rows(NamedTuple):
     """Rows of one split: token ids, and labels as arrays () or (O,), per residue (L,) or (L, O)."""
 
-    encoded: list[npt.NDArray[np.uint8]]
+    encoded: EncodedSequences
     labels: Labels
 
 
@@ -91,7 +91,7 @@ class LabelledTable:
         return datasets.DatasetDict(
             {
                 split: datasets.Dataset.from_dict(
-                    {"input_ids": rows.encoded, "labels": [labels.tolist() for labels in rows.labels]}
+                    {"input_ids": list(rows.encoded), "labels": [labels.tolist() for labels in rows.labels]}
                 )
                 for split, rows in self.splits.items()
             }
@@ -101,7 +101,8 @@ class LabelledTable:
         """The rows of all splits together."""
         parts = self.splits.values()
         return Rows(
-            [ids for part in parts for ids in part.encoded], [labels for part in parts for labels in part.labels]
+            EncodedSequences.concatenated([part.encoded for part in parts]),
+            [labels for part in parts for labels in part.labels],
         )
 
 
@@ -125,24 +126,25 @@ def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = 
     table = read_columns(path, list(dict.fromkeys(columns)))
     if table.num_rows == 0:
         raise UserError(f"{path}: the table has no rows")
-    sequences = _texts(table, form.sequence, path)
+    texts = _texts(table, form.sequence, path)
     if form.pair:
-        sequences = _join_pairs(sequences, _texts(table, form.pair, path), path)
-    alphabet = form.alphabet or guess_alphabet(sequences)
-    splits = _splits(table, form.split, sequences, path)
+        texts = [one + other for one, other in zip(texts, _texts(table, form.pair, path), strict=True)]
+    alphabet = form.alphabet or guess_alphabet(texts)
+    splits = _splits(table, form.split, texts, path)
     if only_split is not None and only_split not in splits:
         raise UserError(f"{path}: no row has the split {only_split!r}; there are {', '.join(sorted(set(splits)))}")
     chosen = [index for index, split in enumerate(splits) if split and only_split in (None, split)]
 
+    is_chosen = np.zeros(len(splits), dtype=np.bool_)
+    is_chosen[chosen] = True
     with as_user_error():
         encoder = SequenceEncoder(alphabet)
-    encoded = {index: encoder.encode(sequences[index]) for index in chosen}
-    for index, ids in encoded.items():
-        problem = sequence_problem(encoder, sequences[index], ids)
-        if problem is not None:
-            raise UserError(f"{path}, row {index + 1}: {problem}")
+    read = table.filter(pa.array(is_chosen))
+    second = read[form.pair] if form.pair else None
+    encoded = encode_rows(encoder, read[form.sequence], second, lambda row: f"{path}, row {chosen[row] + 1}")
 
-    lengths = {index: ids.size // (2 if form.pair else 1) for index, ids in encoded.items()}
+    per_row = encoded.lengths // (2 if form.pair else 1)
+    lengths = dict(zip(chosen, per_row.tolist(), strict=True))
     head, problem_type, names, labels = _Labels(path, form, lengths).read(table)
     return LabelledTable(
         alphabet=alphabet,
@@ -151,7 +153,7 @@ def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = 
         output_names=names,
         splits={
             split: Rows(
-                [encoded[index] for index in chosen if splits[index] == split],
+                encoded.filter(np.array([splits[index] == split for index in chosen])),
                 [labels[index] for index in chosen if splits[index] == split],
             )
             for split in SPLITS
@@ -180,16 +182,6 @@ def _texts(table: pa.Table, column: str, path: str | Path) -> list[str]:
         if not isinstance(value, str):
             raise UserError(f"{path}, row {index + 1}: {column!r} is {value!r}, not a sequence")
     return values
-
-
-def _join_pairs(first: list[str], second: list[str], path: str | Path) -> list[str]:
-    for index, (one, other) in enumerate(zip(first, second, strict=True)):
-        if len(one) != len(other):
-            raise UserError(
-                f"{path}, row {index + 1}: the pair has {len(one)} and {len(other)} letters; "
-                "aligned pairs are of equal length"
-            )
-    return [one + other for one, other in zip(first, second, strict=True)]
 
 
 def _splits(table: pa.Table, column: str | None, sequences: list[str], path: str | Path) -> list[str]:

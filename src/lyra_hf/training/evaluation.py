@@ -50,17 +50,15 @@ def evaluate_rows(predictor: Predictor, rows: Rows, output: str | None = None) -
     """
     config = predictor.config
     kind = problem_type(config)
-    logits = predictor.predict_encoded(rows.encoded)
+    logits = predictor.predict_encoded(rows.encoded).logits
     if output is not None:
-        chosen = output_index(config, output)
-        logits = [array[..., chosen] for array in logits]
-        flat_logits = np.concatenate([np.ravel(array) for array in logits])
+        flat_logits = logits[:, output_index(config, output)]
         flat_labels = np.concatenate([np.ravel(array) for array in rows.labels])
         if kind == "multi_label_classification":
             flat_logits, flat_labels = flat_logits[:, None], flat_labels[:, None]
         names = [output]
     else:
-        flat_logits, flat_labels = flatten(config, logits, rows.labels)
+        flat_logits, flat_labels = flatten(config, [logits], rows.labels)
         names = output_names(config)
     with as_user_error():  # predictions that are not finite
         return compute_metrics(flat_logits, flat_labels, kind, names)

@@ -1,0 +1,132 @@
+"""Batches of like length, and what to do when one is too big for the memory."""
+
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..alphabets import PAD_ID
+from ..errors import UserError
+from .encoding import EncodedSequences
+
+Indices = npt.NDArray[np.int64]
+
+
+class SmallerBatchesWarning(UserWarning):
+    """A batch was too big for the memory, and was halved."""
+
+
+class Rows:
+    """Encoded sequences as the engine takes them.
+
+    Args:
+        encoded: the sequences; of pairs, the letters of one and then of the other.
+        pairs: whether they are pairs.
+
+    Attributes:
+        lengths: (N,), positions of each: letters, or pairs of letters.
+    """
+
+    def __init__(self, encoded: EncodedSequences, *, pairs: bool) -> None:
+        self._pairs = pairs
+        ids = encoded.ids if encoded.ids.flags.writeable else encoded.ids.copy()  # torch has no read-only tensors
+        self._ids = torch.from_numpy(ids)
+        self._starts = torch.from_numpy(encoded.offsets[:-1].copy())
+        self.lengths: Indices = encoded.lengths // 2 if pairs else encoded.lengths
+
+    def one(self, index: int) -> Tensor:
+        """Token ids of one sequence (L,), or of a pair (2, L)."""
+        start, length = int(self._starts[index]), int(self.lengths[index])
+        ids = self._ids[start : start + length * (2 if self._pairs else 1)]
+        return ids.view(2, length) if self._pairs else ids
+
+    def padded(self, chosen: Indices) -> tuple[Tensor, Tensor | None]:
+        """Token ids (B, L) of some rows, of pairs (2, B, L), padded on the right; their lengths, if they differ."""
+        lengths = self.lengths[chosen]
+        length = int(lengths.max())
+        if lengths.min() == length:
+            if chosen[-1] - chosen[0] == len(chosen) - 1 and not self._pairs and (np.diff(chosen) == 1).all():
+                start = int(self._starts[chosen[0]])  # one behind the other already
+                stop = start + length * len(chosen)
+                if int(self._starts[chosen[-1]]) + length == stop:
+                    return self._ids[start:stop].view(-1, length), None
+            ragged = None
+        else:
+            ragged = torch.from_numpy(lengths)
+        starts = self._starts[torch.from_numpy(chosen)].unsqueeze(1)  # (B, 1)
+        position = torch.arange(length)
+        members = [starts + position]  # (B, L) each
+        if self._pairs:
+            members.append(members[0] + torch.from_numpy(lengths).unsqueeze(1))
+        places = torch.stack(members) if self._pairs else members[0]
+        ids = self._ids[places.clamp_(max=self._ids.shape[0] - 1)]
+        if ragged is not None:
+            ids = ids.masked_fill_(position >= ragged.unsqueeze(1), PAD_ID)
+        return ids, ragged
+
+
+class Batches:
+    """Cuts rows into batches, smaller ones once the memory has run out.
+
+    Args:
+        batch_size: most sequences in a batch, or None to go by letters.
+        letters: most letters in a batch, padding included, where there is no `batch_size`.
+        workers: threads that should each have some batches.
+    """
+
+    def __init__(self, batch_size: int | None, letters: int, workers: int = 1) -> None:
+        self.batch_size, self.letters, self.workers = batch_size, letters, workers
+        self._warned = False
+
+    def plan(self, lengths: Indices, rows: Indices) -> Iterator[Indices]:
+        """Some rows in batches of like length, the longest first."""
+        rows = rows[np.argsort(-lengths[rows], kind="stable")]
+        share = int(lengths[rows].sum()) // (4 * self.workers)
+        letters = min(self.letters, max(share, self.letters // 8))
+        done = 0
+        while done < rows.size:
+            size = self.batch_size or max(1, letters // max(1, int(lengths[rows[done]])))
+            yield rows[done : done + size]
+            done += size
+
+    def halving(self, compute: Callable[[Indices], None]) -> Callable[[Indices], None]:
+        """What computes a batch, or, if that is too big for the memory, its halves.
+
+        Batches planned later are smaller, too. That it happened is said once.
+        """
+
+        def attempt(rows: Indices) -> None:
+            try:
+                return compute(rows)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(rows) == 1:
+                    raise UserError("the memory does not even hold a batch of one sequence") from error
+            # Outside of the handler: while it runs, the error holds on to what was computed so far.
+            half = (len(rows) + 1) // 2
+            self._shrink(len(rows), half)
+            attempt(rows[:half])
+            return attempt(rows[half:])
+
+        return attempt
+
+    def _shrink(self, size: int, half: int) -> None:
+        self.batch_size = half if self.batch_size is None else min(self.batch_size, half)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"a batch of {size:,} sequences was too big for the memory; going on with {half:,} at a time",
+                SmallerBatchesWarning,
+                stacklevel=2,
+            )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory has run out, of a GPU or of the machine."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
