@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types clean help
+.PHONY: demo test bench bench-quick lint types clean help
 
 help:
 	@echo "make demo   set up, score real Cas9 targets, fine-tune on real peptides (a few minutes)"
 	@echo "make test   set up and run the tests (LYRA_HF_DATA=FOLDER runs those that need the tables too)"
+	@echo "make bench  every speed and size against the published definition and ESM-2 (make bench-quick: in a minute)"
 	@echo "make lint   ruff, formatting and all    make types   mypy, strict"
 
 demo: $(VENV)/.demo
@@ -17,6 +18,12 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 	@echo "The tests pass. Next: make demo, or read docs/architecture.md."
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.dev
+	$(BIN)/python -m benchmarks --quick
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
