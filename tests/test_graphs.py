@@ -64,6 +64,18 @@ class TestExport:
         program = torch.export.export(model, (ids,))
         torch.testing.assert_close(program.module()(ids)[0], model(ids)[0], rtol=0, atol=1e-5)
 
+    @pytest.mark.parametrize("fields", [{}, {"bidirectional": True}, {"reverse_complement": True}], ids=str)
+    def test_one_graph_for_all_lengths_of_the_toeplitz_product(self, fields: dict[str, Any]) -> None:
+        model = build(LyraForRegression, **fields)
+        sizes = {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("length", min=2, max=256)}
+        with torch.no_grad():
+            program = torch.export.export(
+                model, (), {"input_ids": padded_ids(40)}, dynamic_shapes={"input_ids": sizes}
+            ).module()
+            for length in (2, 3, 15, 16, 17, 64, 65, 128, 129, 256):
+                ids = random_ids(3, length)
+                torch.testing.assert_close(program(input_ids=ids).logits, model(ids).logits, rtol=0, atol=1e-5)
+
     def test_parameters_are_inputs(self) -> None:
         # The kernel is computed in the graph, not stored as a constant.
         model, other, ids = build(LyraForRegression), build(LyraForRegression, seed=1), padded_ids(40)

@@ -215,7 +215,9 @@ class TestDropout:
     def test_inside_a_layer_whole_channels_are_dropped(self) -> None:
         model, ids = build(LyraModel, dropout=0.25, hidden_size=32), random_ids(8, 20)
         seen: list[Tensor] = []
-        model.layers[0].output_linear.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+        model.layers[0].output_linear.register_forward_pre_hook(
+            lambda module, args: seen.append(args[0].unflatten(0, (8, 20)))
+        )
         model(ids)
         model.train()(ids)
         without, with_dropout = seen

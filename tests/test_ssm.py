@@ -307,3 +307,23 @@ class TestChoices:
         for gradients in (False, True):
             chosen = {ssm.convolution_path(length, gradients=gradients) for length in range(1, 10_000)}
             assert chosen == {"toeplitz", "scan"}
+
+
+class TestGradientsOfTheFFT:
+    @pytest.mark.parametrize("length", [1, 2, 5, 12])
+    def test_by_hand(self, length: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        u = torch.randn(2, 3, length, generator=generator, dtype=torch.float64).requires_grad_()
+        kernel = torch.randn(2, length, generator=generator, dtype=torch.float64).requires_grad_()
+        assert torch.autograd.gradcheck(ssm.fft_convolution, (u, kernel))
+        assert torch.autograd.gradgradcheck(ssm.fft_convolution, (u, kernel))
+
+    def test_of_one_input_alone(self) -> None:
+        u, kernel = torch.randn(2, 3, 50), torch.randn(2, 50, requires_grad=True)
+        for create_graph in (False, True):
+            (got,) = torch.autograd.grad(
+                ssm.fft_convolution(u, kernel).square().sum(), kernel, create_graph=create_graph
+            )
+            matrix = ssm.toeplitz_matrix(kernel)
+            (expected,) = torch.autograd.grad(ssm.toeplitz_convolution(u, matrix).square().sum(), kernel)
+            torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-3)

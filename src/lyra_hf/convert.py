@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from .alphabets import get_alphabet
+from .checkpoints.folders import save_checkpoint
 from .configuration_lyra import LyraConfig
 from .errors import UserError, as_user_error
-from .inference.loading import quiet_transformers
 from .modeling_lyra import LyraForRegression, LyraForSequenceClassification
-from .tokenization_lyra import build_tokenizer
 
 # The letters behind the columns of the authors' encoder.weight, in their order.
 AUTHORS_LETTERS = {"protein": "ILVFMCAGPTSYWQNHEDKR", "dna": "ACGT", "rna": "AUCG"}
@@ -145,9 +144,7 @@ def convert_checkpoint(path: Path, output: Path, alphabet: str) -> LyraConfig:
     config = infer_config(state_dict, alphabet)
     model = (LyraForRegression if config.num_labels == 1 else LyraForSequenceClassification)(config)
     model.load_state_dict(convert_state_dict(state_dict, config), strict=False)
-    with quiet_transformers():
-        model.save_pretrained(output)
-        build_tokenizer(alphabet).save_pretrained(output)
+    save_checkpoint(model, output)
     return config
 
 

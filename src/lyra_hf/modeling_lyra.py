@@ -23,8 +23,10 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput, TokenClassifierOutput
 from transformers.utils.generic import can_return_tuple
 
+from . import words
 from .alphabets import PAD_ID, get_alphabet
 from .configuration_lyra import LyraConfig
+from .fused import gated_dropout, rms_norm
 from .labels import IGNORE_INDEX, LyraLabelScale, classification_loss, decide_problem_type, regression_loss
 from .precision import Float32Floor, at_least_float32
 from .ssm import (
@@ -49,9 +51,7 @@ class LyraRMSNorm(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Norm (..., size) along its last dimension."""
-        x = at_least_float32(hidden_states)
-        x = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)
-        return x.to(hidden_states.dtype) * self.weight
+        return rms_norm(hidden_states, self.weight, self.eps)
 
 
 class LyraEmbedding(nn.Module):
@@ -144,9 +144,9 @@ class LyraS4DConvolution(Float32Floor):
         with torch.autocast(device_type=u.device.type, enabled=False):
             x = u.to(self.D.dtype)
             x = x.flip(1) if reverse else x
-            x = x.permute(2, 0, 1)  # (B, L, H) -> (H, B, L)
-            y = self.convolve(x.contiguous()) + self.D[:, None, None] * x
-            y = y.permute(1, 2, 0)  # (H, B, L) -> (B, L, H)
+            # (B, L, H) -> (B * L, H) -> (H, B * L) -> (H, B, L), in two dimensions for their faster copy
+            x = x.flatten(0, 1).t().contiguous().unflatten(1, x.shape[:2])
+            y = self.convolve(x).permute(1, 2, 0)  # (H, B, L) -> (B, L, H)
             return y.flip(1) if reverse else y
 
     def modes(self) -> Modes:
@@ -154,28 +154,28 @@ class LyraS4DConvolution(Float32Floor):
         return discretize(self.log_dt, self.log_A_real, self.A_imag, self.C)
 
     def convolve(self, u: Tensor) -> Tensor:
-        """The causal convolution K * u of u (H, B, L), by the way that suits the length."""
+        """K * u + D u of u (H, B, L), by the way that suits the length; a kernel has D in its first value."""
         length = u.shape[-1]
-        if torch.is_grad_enabled() or self.training or torch.compiler.is_compiling():
-            path = convolution_path(length, gradients=torch.is_grad_enabled())
-            modes = self.modes()
-            if path == "scan":
-                return chunked_scan(u, modes)[0]
-            kernel = s4d_kernel(modes, length)
-            return fft_convolution(u, kernel) if path == "fft" else toeplitz_convolution(u, toeplitz_matrix(kernel))
-        path = convolution_path(length, gradients=False)
+        path = convolution_path(length, gradients=torch.is_grad_enabled())
+        anew = torch.is_grad_enabled() or self.training or torch.compiler.is_compiling()
         if path == "scan":
-            return chunked_scan(u, self.cache().modes)[0]
+            y, _ = chunked_scan(u, self.modes() if anew else self.cache().modes)
+            return torch.addcmul(y, self.D[:, None, None], u)
         if path == "fft":
-            return fft_convolution(u, self.cached_kernel(length))
-        return toeplitz_convolution(u, self.cached_matrix(length))
+            return fft_convolution(u, self.kernel(self.modes(), length) if anew else self.cached_kernel(length))
+        matrix = toeplitz_matrix(self.kernel(self.modes(), length)) if anew else self.cached_matrix(length)
+        return toeplitz_convolution(u, matrix)
+
+    def kernel(self, modes: Modes, length: int) -> Tensor:
+        """What an input of 1 adds to the output 0 ... length-1 positions later: (H, length)."""
+        return s4d_kernel(modes, length) + F.pad(self.D.unsqueeze(-1), (0, length - 1))
 
     def cache(self) -> _KernelCache:
         """What is kept, if the parameters have the values it was made from; else begun anew.
 
         Values are compared rather than version counters, which do not see a change made through `parameter.data`.
         """
-        parameters = (self.log_dt, self.log_A_real, self.A_imag, self.C)
+        parameters = (self.log_dt, self.log_A_real, self.A_imag, self.C, self.D)
         if self._cache is None or not all(map(_identical, parameters, self._cache.parameters)):
             copies = tuple(parameter.detach().clone() for parameter in parameters)
             self._cache = _KernelCache(copies, self.modes())
@@ -186,7 +186,7 @@ class LyraS4DConvolution(Float32Floor):
         cache = self.cache()
         kernel = cache.kernel
         if kernel is None or kernel.shape[-1] < length:
-            kernel = s4d_kernel(cache.modes, length)
+            kernel = self.kernel(cache.modes, length)
             self._cache = cache._replace(kernel=kernel)
         return kernel[:, :length]
 
@@ -223,8 +223,9 @@ class LyraS4DLayer(GradientCheckpointingLayer):
         y = F.gelu(y).to(hidden_states.dtype)
         if self.training and self.dropout > 0:  # the same channels are dropped at every position
             y = y * F.dropout(y.new_ones(y.shape[0], 1, y.shape[2]), self.dropout)
-        y = F.glu(self.output_linear(y), dim=-1)
-        return hidden_states + F.dropout(y, self.dropout, self.training)
+        # Rows of positions, laid out as the convolution left them: turned by the product itself, not before it.
+        y = self.output_linear(y.flatten(0, 1)).unflatten(0, hidden_states.shape[:2])  # (B * L, H) -> (B, L, 2H)
+        return hidden_states + gated_dropout(y, self.dropout, training=self.training)
 
 
 class LyraPooler(nn.Module):
@@ -361,14 +362,39 @@ class LyraModel(LyraPreTrainedModel):
         mask = real_positions(input_ids, attention_mask)
         if self.config.pair_input:
             first, second, mask = split_pair(input_ids, mask)
-            return self._output(*self.encode(self.encoder(first, second), mask), output_hidden_states)
-        states, pooled = self.encode(self.encoder(input_ids), mask)
+            return self._output(*self.mix(self.read(first, second, mask), mask), output_hidden_states)
+        states, pooled = self.mix(self.read(input_ids, None, mask), mask)
         if self.config.reverse_complement:
             other_ids = self.complement_ids[input_ids].flip(1)
-            other_states, other_pooled = self.encode(self.encoder(other_ids), mask.flip(1))
+            other_states, other_pooled = self.mix(self.read(other_ids, None, mask.flip(1)), mask.flip(1))
             states = [(state + other.flip(1)) / 2 for state, other in zip(states, other_states, strict=True)]
             pooled = (pooled + other_pooled) / 2
         return self._output(states, pooled, output_hidden_states)
+
+    def read(self, input_ids: Tensor, pair_ids: Tensor | None, mask: Tensor) -> Tensor:
+        """Encoder and PGCs: from token ids (B, L), of a pair both members', and a mask (B, L) to (B, L, H)."""
+        if words.serve(self.encoder, self.pgc, input_ids):  # the same numbers, from each distinct word of letters once
+            return words.read(self.encoder, self.pgc, input_ids, pair_ids, mask)
+        return self.gate(self.encoder(input_ids, pair_ids), mask)
+
+    def gate(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        """The PGCs, position by position: (B, L, H) and a mask (B, L) -> (B, L, H)."""
+        mask = mask.unsqueeze(-1).to(hidden_states.dtype)  # (B, L) -> (B, L, 1)
+        for pgc in self.pgc:
+            hidden_states = pgc(hidden_states, mask)
+        return hidden_states
+
+    def mix(self, hidden_states: Tensor, mask: Tensor) -> tuple[list[Tensor], Tensor]:
+        """S4D layers and pool: (B, L, H) and a mask (B, L) -> what `encode` gives."""
+        if hidden_states.shape[1] == 0:
+            raise ValueError("the sequences are empty: there is no letter to read")
+        mask = mask.unsqueeze(-1).to(hidden_states.dtype)  # (B, L) -> (B, L, 1)
+        states = [hidden_states]
+        for layer in self.layers:
+            states.append(layer(states[-1], mask))
+        pooled = self.pooler(states[-1], mask).to(hidden_states.dtype)
+        states[-1] = states[-1] * mask
+        return states, pooled
 
     def encode(self, hidden_states: Tensor, mask: Tensor) -> tuple[list[Tensor], Tensor]:
         """From embeddings (B, L, H) and a mask (B, L) to the vectors of every depth.
@@ -377,17 +403,7 @@ class LyraModel(LyraPreTrainedModel):
             The input of the first S4D layer and the output of each (B, L, H), the last zero at padding; and the pooled
             vectors (B, H).
         """
-        if hidden_states.shape[1] == 0:
-            raise ValueError("the sequences are empty: there is no letter to read")
-        mask = mask.unsqueeze(-1).to(hidden_states.dtype)  # (B, L) -> (B, L, 1)
-        for pgc in self.pgc:
-            hidden_states = pgc(hidden_states, mask)
-        states = [hidden_states]
-        for layer in self.layers:
-            states.append(layer(states[-1], mask))
-        pooled = self.pooler(states[-1], mask).to(hidden_states.dtype)
-        states[-1] = states[-1] * mask
-        return states, pooled
+        return self.mix(self.gate(hidden_states, mask), mask)
 
     def _output(
         self, states: list[Tensor], pooled: Tensor, output_hidden_states: bool | None

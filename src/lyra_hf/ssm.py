@@ -23,16 +23,19 @@ accelerators. Only the FFT's own spectrum is complex, and it is never chosen whi
 Letters in shapes: H channels, N real states per channel (N/2 complex modes), B batch, L length, Q chunk length.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+
+from .fused import differentiable, serves
 
 # Below this the real part of A could reach zero, where the zero-order hold divides by A and a mode never decays.
 MIN_DECAY = 1e-4
 
 # Positions whose powers are laid out explicitly; longer ranges are products of two such tables.
-_BLOCK = 64
+_BLOCK = 16
 
 CHUNK_LENGTH = 128
 
@@ -122,14 +125,15 @@ def _state_rows(modes: Modes, exponents: Tensor) -> Tensor:
 def s4d_kernel(modes: Modes, length: int) -> Tensor:
     """The convolution kernel K_0 ... K_{length-1}: (H, length).
 
-    Written as a product of two small factors, exp(dt A (64 a + b)) = exp(dt A 64 a) exp(dt A b), so that no tensor of
-    channels x modes x length is ever made.
+    Written as a product of two small factors, exp(dt A (16 a + b)) = exp(dt A 16 a) exp(dt A b), so that no tensor of
+    channels x modes x length is ever made. Blocks are whole, at least two, and the kernel is picked out of them, so
+    that nothing here asks how long the length is and a graph can be captured for all lengths.
     """
     device = modes.decay.device
-    coarse = torch.arange(0, length, _BLOCK, device=device)
-    fine = torch.arange(min(_BLOCK, length), device=device)
-    product = _output_rows(modes, coarse) @ _state_rows(modes, fine)  # (H, A, N) @ (H, N, 64) -> (H, A, 64)
-    return product.flatten(1)[:, :length]  # (H, A * 64) -> (H, length)
+    coarse = _BLOCK * torch.arange(length // _BLOCK + 2, device=device)
+    fine = torch.arange(_BLOCK, device=device)
+    product = _output_rows(modes, coarse) @ _state_rows(modes, fine)  # (H, A, N) @ (H, N, 16) -> (H, A, 16)
+    return product.flatten(1).index_select(1, torch.arange(length, device=device))  # (H, A * 16) -> (H, length)
 
 
 def toeplitz_matrix(kernel: Tensor) -> Tensor:
@@ -167,10 +171,40 @@ def fft_length(length: int) -> int:
 
 def fft_convolution(u: Tensor, kernel: Tensor) -> Tensor:
     """Causal convolution through the frequency domain: u (H, B, L), kernel (H, L) -> (H, B, L)."""
+    if not serves(u):
+        return _fft_formula(u, kernel)
+    y: Tensor = _FFTConvolution.apply(u, kernel)
+    return y
+
+
+def _fft_formula(u: Tensor, kernel: Tensor) -> Tensor:
     length = u.shape[-1]
     size = fft_length(length)
     spectrum = torch.fft.rfft(u, n=size) * torch.fft.rfft(kernel, n=size).unsqueeze(1)
     return torch.fft.irfft(spectrum, n=size)[..., :length]
+
+
+class _FFTConvolution(Function):
+    """Its gradients are correlations, and so need transforms of real numbers only; PyTorch's are of complex ones."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, kernel: Tensor) -> Tensor:
+        length = u.shape[-1]
+        ctx.size = fft_length(length)
+        u_spectrum, kernel_spectrum = torch.fft.rfft(u, n=ctx.size), torch.fft.rfft(kernel, n=ctx.size).unsqueeze(1)
+        ctx.save_for_backward(u, kernel, u_spectrum, kernel_spectrum)
+        return torch.fft.irfft(u_spectrum * kernel_spectrum, n=ctx.size)[..., :length].contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        u, kernel, u_spectrum, kernel_spectrum = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return differentiable(_fft_formula, (u, kernel), gradient)
+        length = u.shape[-1]
+        spectrum = torch.fft.rfft(gradient, n=ctx.size)
+        to_kernel = torch.fft.irfft((spectrum * u_spectrum.conj()).sum(1), n=ctx.size)[..., :length]
+        to_u = torch.fft.irfft(spectrum.mul_(kernel_spectrum.conj()), n=ctx.size)[..., :length]
+        return to_u, to_kernel
 
 
 def chunked_scan(

@@ -20,6 +20,7 @@ from small_models import build
 
 from lyra_hf import LyraForRegression, LyraForSequenceClassification, Predictor, checkpoint_names, checkpoint_path
 from lyra_hf.cli import main
+from lyra_hf.cli.training import train_command
 from lyra_hf.tasks.recipe import recipe_names
 
 SITES = ["GCCTGAGTCCGAGCAGAAGAAGAAGGGCTC", "ACGTACGTACGTACGTACGTACGTACGGTT", "acgtnacgunacgtnacgtnacgtnacggt"]
@@ -162,6 +163,65 @@ class TestTrain:
         found = [row["label"] for row in csv.DictReader(out.splitlines())]
         metrics = only_json(succeed(lyra("evaluate", "model", "mydata.tsv.csv", "--target", "kind")))
         assert metrics["accuracy"] == pytest.approx(np.mean(np.array(found) == np.array(kinds)))
+
+
+class TestTrainSeeds:
+    def test_every_seed_has_a_folder_and_the_summary_names_the_best(self, lyra, table):
+        write_table("mydata.csv", **table)
+        command = ("train", "mydata.csv", "--target", "fitness", "-o", "models", "--epochs", "1", "--seed", "4")
+        result = lyra(*command, "--seeds", "2")
+        summary = only_json(succeed(result))
+        assert summary == json.loads(Path("models/summary.json").read_text())
+        assert sorted(path.name for path in Path("models").iterdir()) == ["seed-4", "seed-5", "summary.json"]
+        for seed in (4, 5):
+            report = json.loads(Path(f"models/seed-{seed}/training_report.json").read_text())
+            assert report["options"]["seed"] == seed
+            assert summary["runs"][f"seed-{seed}"] == report
+            assert f"seed-{seed}: spearman, validation {report['validation']['spearman']:.4f}" in result[2]
+            assert predictions(succeed(lyra("predict", f"models/seed-{seed}", "mydata.csv"))).size == 60
+        scores = [report["validation"]["spearman"] for report in summary["runs"].values()]
+        assert summary["validation"]["spearman"]["mean"] == pytest.approx(np.mean(scores))
+        assert summary["best"] == f"seed-{4 + int(np.argmax(scores))}"
+
+        # The same command again has nothing to do; another one does not take these for its own.
+        weights = Path("models/seed-4/model.safetensors").stat().st_mtime_ns
+        assert only_json(succeed(lyra(*command, "--seeds", "2"))) == summary
+        assert Path("models/seed-4/model.safetensors").stat().st_mtime_ns == weights
+        status, out, err = lyra(*command, "--seeds", "2", "--batch-size", "8")
+        assert (status, out) == (2, "")
+        assert "seed-4 holds a finished run of another command" in err
+
+    def test_what_fails_is_told_in_a_line_each(self, lyra, monkeypatch):
+        failing = (sys.executable, "-c", "import sys; sys.exit('lyra-hf: words.csv, row 2: not a number')")
+        monkeypatch.setattr("lyra_hf.cli.training.train_command", lambda request, output: failing)
+        status, out, err = lyra("train", "words.csv", "--target", "y", "--split-column", "s", "-o", "m", "--seeds", "2")
+        assert (status, out) == (2, "")
+        lines = sorted(err.splitlines())
+        assert re.fullmatch(r"\[1/2\] seed-[01]: words\.csv, row 2: not a number", lines[0])
+        assert re.fullmatch(r"\[2/2\] seed-[01]: words\.csv, row 2: not a number", lines[1])
+        assert lines[2:] == ["lyra-hf: 2 of 2 runs failed: seed-0, seed-1"]
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "train my-data.csv --target y -o out",
+            "train --task kim2019_spcas9 --data-dir tables --metric pearson -o out --learning-rate 0.00015 --epochs 7",
+            "train my-data.csv --target y1 --target y2 --column s --pair-column t --split-column fold --alphabet rna "
+            "--problem multi-label --per-residue --label-transform rank --bidirectional --batch-size 5 --patience 0 "
+            "--class-weights --metric ap --seed 3 -o out",
+            "train -o out --target=-y -- -table.csv",
+        ],
+    )
+    def test_the_command_of_a_run_asks_for_the_same(self, lyra, monkeypatch, command):
+        requests = []
+        monkeypatch.setattr(
+            "lyra_hf.cli.training.run_training", lambda request, output: requests.append((request, output)) or {}
+        )
+        succeed(lyra(*command.split()))
+        again = train_command(*requests[0])
+        assert again[:3] == (sys.executable, "-m", "lyra_hf.cli")
+        succeed(lyra(*again[3:]))
+        assert requests[0] == requests[1]
 
 
 class TestEvaluate:
@@ -356,6 +416,12 @@ BAD_COMMANDS = [
     ("train --task kim2019_spcas -o out", "no task is called 'kim2019_spcas'; did you mean kim2019_spcas9"),
     ("train --task kim2019_spcas9 -o out", "cas9/kim2019_spcas9.parquet: name the folder .* LYRA_HF_DATA"),
     ("train --task kim2019_spcas9 --data-dir two -o out", r"two/cas9/kim2019_spcas9\.parquet: no such file"),
+    (f"{TRAIN} -o out --seeds 0", "--seeds must be at least 1, not 0"),
+    (f"{TRAIN} -o out --seeds 2 --jobs 0", "--jobs must be at least 1, not 0"),
+    (f"{TRAIN} -o out --jobs 2", "--jobs says how many of the --seeds"),
+    (f"{TRAIN} -o out --seeds 2 --epochs 0", "epochs must be at least 1, not 0"),
+    (f"{TRAIN} -o good.csv --seeds 2", r"good\.csv is a file; name a folder"),
+    ("train good.csv -o out --seeds 2", "name the column to predict, with --target"),
     # The rest.
     ("tasks nonsense", "no task is called 'nonsense'; did you mean"),
     ("convert nowhere.pt -o out --alphabet dna", r"nowhere\.pt: no such file"),

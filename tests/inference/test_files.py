@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -291,6 +292,7 @@ def test_a_wait_for_input_is_broken_off(tmp_path):
         # More than a pipe holds: when all is written, it is being read.
         program.stdin.write(b"sequence\n" + b"GCCTGAGTCCGAGCAGAAGAAGAAGGGCTC\n" * 40_000)
         program.stdin.flush()
+        time.sleep(1)  # a signal between two reads is seen after the second one, which waits for ever
         program.send_signal(signal.SIGINT)
         status = program.wait(60)
         messages = program.stderr.read().decode()

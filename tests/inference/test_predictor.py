@@ -1,3 +1,6 @@
+import copy
+from itertools import count
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,12 @@ from lyra_hf import (
     UserError,
     build_tokenizer,
 )
+from lyra_hf.checkpoints import checkpoint_names
 from lyra_hf.inference import predictor as predictor_module
+from lyra_hf.inference.batching import SmallerBatchesWarning
+from lyra_hf.inference.engine import LyraEngine
+from lyra_hf.inference.scoring import Scorer
+from lyra_hf.inference.workers import Workers
 from lyra_hf.tokenization_lyra import UnknownLettersWarning
 
 SINGLE, MULTI = "single_label_classification", "multi_label_classification"
@@ -29,12 +37,13 @@ CASES = {
     "residue pairs": (LyraForTokenClassification, {"problem_type": "regression", "pair_input": True}),
     "residue strands": (LyraForTokenClassification, {"problem_type": "regression", "reverse_complement": True}),
 }
+RELEASED = {"hidden_size": 64, "pgc_hidden_sizes": [16, 128], "state_size": 64}
 every_case = pytest.mark.parametrize("case", CASES)
 
 
-def make(case):
+def make(case, **more):
     cls, fields = CASES[case]
-    return build(cls, **fields)
+    return build(cls, **{**fields, **more})
 
 
 def random_sequences(number=11, seed=0):
@@ -45,9 +54,12 @@ def random_sequences(number=11, seed=0):
 
 
 def plain(model, sequences):
-    """What transformers alone gives: the tokenizer and the model on one sequence at a time."""
+    """What transformers alone gives: the tokenizer and the model on one sequence at a time, or all of one length."""
     tokenizer = build_tokenizer(model.config.alphabet)
     with torch.no_grad():
+        if len(set(map(len, sequences))) == 1:
+            logits = model(**tokenizer(sequences, return_tensors="pt")).logits.numpy()
+            return [row[..., 0] if model.config.num_labels == 1 else row for row in logits]
         logits = [model(**tokenizer(sequence, return_tensors="pt")).logits[0].numpy() for sequence in sequences]
     return [row[..., 0] if model.config.num_labels == 1 else row for row in logits]
 
@@ -57,7 +69,17 @@ def assert_equal(results, expected):
     for result, wanted in zip(results, expected, strict=True):
         assert result.dtype == np.float32
         assert result.shape == wanted.shape
-        np.testing.assert_allclose(result, wanted, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(result, wanted, rtol=1e-6, atol=1e-5)  # a few digits of labels in the tens
+
+
+@pytest.fixture
+def with_threads(monkeypatch):
+    """Makes predictors that have so many workers, whatever the machine."""
+
+    def install(threads):
+        monkeypatch.setattr(predictor_module, "Workers", lambda _: Workers(threads))
+
+    return install
 
 
 @every_case
@@ -100,15 +122,15 @@ def test_shapes():
 
 @pytest.fixture
 def batches(monkeypatch):
-    """The shapes of the batches that models are run on."""
+    """The shapes of the batches that are scored."""
     shapes = []
-    forward = LyraForSequenceClassification.forward
+    batch = Scorer.batch
 
-    def spy(self, input_ids, **keywords):
-        shapes.append(tuple(input_ids.shape))
-        return forward(self, input_ids, **keywords)
+    def spy(self, ids, lengths=None):
+        shapes.append(tuple(ids.shape))
+        return batch(self, ids, lengths)
 
-    monkeypatch.setattr(LyraForSequenceClassification, "forward", spy)
+    monkeypatch.setattr(Scorer, "batch", spy)
     return shapes
 
 
@@ -121,7 +143,7 @@ def test_batch_size_is_kept_to_and_changes_nothing(batches, batch_size, expected
 
 
 def test_letters_per_batch_are_bounded(monkeypatch, batches):
-    monkeypatch.setattr(predictor_module, "_LETTERS_PER_BATCH", 200)
+    monkeypatch.setattr(predictor_module, "_LETTERS_PER_BATCH", {"cpu": 200})
     model, sequences = make("number"), random_sequences()
     assert max(map(len, sequences)) > 200
     results = Predictor(model)(sequences)
@@ -182,3 +204,341 @@ def test_a_shipped_name():
     site = "GCCTGAGTCCGAGCAGAAGAAGAAGGGCTC"
     expected = plain(LyraForRegression.from_pretrained("lyra-cas9").eval(), [site])
     assert_equal(Predictor("lyra-cas9")([site]), expected)
+
+
+@pytest.mark.parametrize("name", checkpoint_names())
+def test_every_shipped_checkpoint(name):
+    predictor = Predictor(name)
+    generator = np.random.default_rng(0)
+    letters = list(predictor.encoder.alphabet.letters) + list(predictor.encoder.alphabet.ambiguity)
+    lengths = [30, 30, 30, 2, 4, 24, 170, 300]
+    sequences = ["".join(generator.choice(letters, size=length)) for length in lengths]
+    assert_equal(predictor(sequences), plain(predictor.model, sequences))
+
+
+def test_a_single_text_is_refused():
+    with pytest.raises(UserError, match="give a list of sequences, not a single text"):
+        Predictor(make("number"))("ACGT")
+
+
+@every_case
+@pytest.mark.parametrize("fields", [{"bidirectional": True, "num_hidden_layers": 2}, {"pooling": "last"}])
+def test_other_models(case, fields):
+    model, sequences = make(case, **fields), random_sequences(6)
+    assert_equal(Predictor(model)(sequences), plain(model, sequences))
+
+
+@pytest.mark.parametrize("case", ["number", "pairs", "strands", "residue classes"])
+def test_the_released_shape(case):
+    model, sequences = make(case, **RELEASED), random_sequences(6)
+    assert_equal(Predictor(model)(sequences), plain(model, sequences))
+
+
+@pytest.mark.parametrize("transform", ["log", "rank"])
+@pytest.mark.parametrize("case", ["numbers", "strands", "residue number", "residue strands"])
+def test_label_transforms(case, transform):
+    model, sequences = make(case, label_transform=transform), random_sequences()
+    labels = torch.rand(100, model.config.num_labels, generator=torch.Generator().manual_seed(0))
+    model.classifier.label_scale.fit(labels)
+    assert_equal(Predictor(model)(sequences), plain(model, sequences))
+
+
+@pytest.mark.parametrize("alphabet", ["rna", "protein", "UCAG", "abcdefABCDEF"])
+@pytest.mark.parametrize("case", ["numbers", "pairs", "residue classes"])
+def test_other_alphabets(alphabet, case):
+    model = make(case, alphabet=alphabet)
+    predictor = Predictor(model)
+    letters = [*predictor.encoder.alphabet.letters, *predictor.encoder.alphabet.ambiguity]
+    generator = np.random.default_rng(0)
+    sequences = ["".join(generator.choice(letters, size=2 * length)) for length in (1, 3, 40, 90)]
+    assert_equal(predictor(sequences), plain(model, sequences))
+
+
+@every_case
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("fields", [{}, {"bidirectional": True, "num_hidden_layers": 2}])
+def test_long_sequences_are_scored_in_blocks(monkeypatch, with_threads, case, threads, fields):
+    monkeypatch.setattr(predictor_module, "_LETTERS_PER_BLOCK", {"cpu": 64})
+    with_threads(threads)
+    model, sequences = make(case, **fields), random_sequences(6)
+    predictor = Predictor(model)
+    expected = plain(model, sequences)
+    assert_equal(predictor(sequences), expected)
+    assert_equal(predictor(sequences[::-1]), expected[::-1])
+
+
+@every_case
+def test_the_number_of_threads_changes_nothing(monkeypatch, with_threads, case):
+    monkeypatch.setattr(predictor_module, "_LETTERS_PER_BATCH", {"cpu": 300})
+    model, sequences = make(case), random_sequences(30)
+    results = []
+    for threads in (1, 2):
+        with_threads(threads)
+        results.append(Predictor(model)(sequences))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
+
+
+@every_case
+def test_batch_size_changes_nothing(with_threads, case):
+    with_threads(2)
+    model, sequences = make(case), random_sequences(7)
+    expected = plain(model, sequences)
+    for batch_size in (1, 3, 100):
+        assert_equal(Predictor(model, batch_size=batch_size)(sequences), expected)
+
+
+def change_in_place(model, name):
+    with torch.no_grad():
+        model.get_parameter(name).mul_(1.5)
+
+
+def change_data(model, name):
+    model.get_parameter(name).data.mul_(1.5)
+
+
+def change_by_loading(model, name):
+    state = copy.deepcopy(model.state_dict())
+    state[name] = 1.5 * state[name]
+    model.load_state_dict(state)
+
+
+def change_by_replacing(model, name):
+    model.get_parameter(name).data = 1.5 * model.get_parameter(name).data
+
+
+@pytest.mark.parametrize("change", [change_in_place, change_data, change_by_loading, change_by_replacing])
+def test_a_weight_that_changes_changes_what_is_predicted_next(change):
+    model, sequences = make("numbers"), random_sequences(5)
+    predictor = Predictor(model)
+    before = predictor(sequences)
+    for name in (
+        "lyra.encoder.weight",
+        "lyra.pgc.0.conv.weight",
+        "lyra.pgc.1.out_norm.weight",
+        "lyra.layers.0.norm.weight",
+        "lyra.layers.0.convolution.log_dt",
+        "lyra.layers.0.convolution.D",
+        "lyra.layers.0.output_linear.bias",
+        "classifier.linear.weight",
+    ):
+        change(model, name)
+        after = predictor(sequences)
+        assert np.abs(after - before).max() > 1e-4
+        assert_equal(after, plain(model, sequences))
+        before = after
+
+
+def test_a_label_scale_that_changes_changes_what_is_predicted_next():
+    model, sequences = make("numbers"), random_sequences()
+    predictor = Predictor(model)
+    before = predictor(sequences)
+    model.classifier.label_scale.mean += 1
+    np.testing.assert_allclose(predictor(sequences), before + 1, rtol=0, atol=1e-5)
+
+
+def test_weights_that_change_while_an_iterable_is_read(monkeypatch):
+    """A call scores each of its windows with the weights that are there then, as the plain model does."""
+    monkeypatch.setattr(predictor_module, "_WINDOW", 1)
+    model = make("number")
+    expected = []
+
+    def sequences():
+        for _ in range(3):
+            model.classifier.linear.bias.data += 1
+            expected.append(plain(model, ["ACGT"])[0])
+            yield "ACGT"
+
+    assert_equal(Predictor(model)(sequences()), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_model_of_another_precision(dtype):
+    model, sequences = make("numbers").to(dtype), random_sequences()
+    # The weights as they are, and everything between them in float32 or better.
+    assert_equal(
+        Predictor(model)(sequences), [row.astype(np.float32) for row in plain(copy.deepcopy(model).float(), sequences)]
+    )
+
+
+def test_a_model_that_is_given_another_precision():
+    model, sequences = make("numbers"), random_sequences()
+    expected = plain(model, sequences)
+    predictor = Predictor(model)
+    assert_equal(predictor(sequences), expected)
+    model.double()
+    assert_equal(predictor(sequences), expected)
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Memory for three sequences at a time."""
+    lay_out = LyraEngine.lay_out
+
+    def refuse(self, table, ids, *arguments, **keywords):
+        if ids.shape[-2] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return lay_out(self, table, ids, *arguments, **keywords)
+
+    monkeypatch.setattr(LyraEngine, "lay_out", refuse)
+
+
+@every_case
+def test_batches_that_are_too_big_for_the_memory(little_memory, with_threads, case):
+    with_threads(2)
+    model, sequences = make(case), random_sequences(15)
+    expected = plain(model, sequences)
+    predictor = Predictor(model)
+    with pytest.warns(SmallerBatchesWarning) as caught:
+        results = predictor(sequences)
+    assert len(caught) == 1
+    assert_equal(results, expected)
+    assert_equal(predictor(sequences), expected)
+
+
+def test_memory_for_nothing(monkeypatch):
+    def refuse(self, *arguments, **keywords):
+        raise MemoryError
+
+    monkeypatch.setattr(LyraEngine, "lay_out", refuse)
+    with pytest.warns(SmallerBatchesWarning), pytest.raises(UserError, match="memory"):
+        Predictor(make("number"))(["ACGT", "AC"])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_an_error_in_a_batch_surfaces_and_the_next_call_works(monkeypatch, with_threads, threads):
+    with_threads(threads)
+    model, sequences = make("numbers"), random_sequences(30)
+    predictor = Predictor(model, batch_size=2)
+    batch, calls = Scorer.batch, count()
+
+    def fail(self, *arguments):
+        if next(calls) == 7:
+            raise LookupError("the eighth")
+        return batch(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scorer, "batch", fail)
+        with pytest.raises(LookupError, match="the eighth"):
+            predictor(sequences)
+    assert_equal(predictor(sequences), plain(model, sequences))
+
+
+COMPLEMENTS = str.maketrans("ACGTRYSWKMBDHVN", "TGCAYRSWMKVHDBN")
+WITH_CODES = "ACGGNTRRYACCATGNNKMSWBDHVACGATTTACNNRYCA"
+
+
+def windows_of(sequence, window, stride):
+    starts = range(0, len(sequence) - window + 1, stride)
+    forward = [sequence[start : start + window] for start in starts]
+    return list(starts), forward, [cut.translate(COMPLEMENTS)[::-1] for cut in forward]
+
+
+class TestScan:
+    def check(self, model, sequence, window, stride, **keywords):
+        scores = Predictor(model, **keywords).scan(sequence, window, stride)
+        starts, forward, reverse = windows_of(sequence, window, stride)
+        assert (scores.window, scores.stride) == (window, stride)
+        assert scores.starts.tolist() == starts
+        assert_equal(scores.forward, plain(model, forward))
+        assert_equal(scores.reverse, plain(model, reverse))
+
+    @pytest.mark.parametrize("stride", [1, 2, 7, 1000])
+    @pytest.mark.parametrize("window", [1, 5, 12, len(WITH_CODES) - 1, len(WITH_CODES)])
+    def test_equals_scoring_what_is_cut_out(self, window, stride):
+        self.check(make("number"), WITH_CODES, window, stride)
+
+    @pytest.mark.parametrize("batch_size", [1, 4, None])
+    @pytest.mark.parametrize("case", ["number", "numbers", "classes", "labels", "strands"])
+    def test_every_head(self, with_threads, case, batch_size):
+        with_threads(2)
+        self.check(make(case), WITH_CODES, 12, 5, batch_size=batch_size)
+
+    @pytest.mark.parametrize("fields", [{"pooling": "last"}, {"bidirectional": True, "num_hidden_layers": 2}, RELEASED])
+    def test_other_models(self, fields):
+        self.check(make("numbers", **fields), WITH_CODES, 20, 3)
+
+    @pytest.mark.parametrize("window", [159, 160, 161, 200])
+    def test_long_windows(self, window):
+        generator = np.random.default_rng(0)
+        self.check(make("number"), "".join(generator.choice(list("ACGTN"), size=330)), window, 40)
+
+    def test_many_small_batches(self, monkeypatch, with_threads):
+        monkeypatch.setattr(predictor_module, "_LETTERS_PER_BATCH", {"cpu": 50})
+        with_threads(2)
+        self.check(make("number"), WITH_CODES, 12, 1)
+
+    def test_windows_longer_than_a_block(self, monkeypatch):
+        monkeypatch.setattr(predictor_module, "_LETTERS_PER_BLOCK", {"cpu": 64})
+        self.check(make("number"), 3 * WITH_CODES, 100, 11)
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_batches_that_are_too_big_for_the_memory(self, little_memory, with_threads, threads):
+        with_threads(threads)
+        with pytest.warns(SmallerBatchesWarning):
+            self.check(make("number"), WITH_CODES, 12, 1)
+
+    def test_case_white_space_and_unknown_letters_are_read_as_ever(self):
+        model = make("number")
+        scores = Predictor(model).scan(WITH_CODES.lower().replace("gattt", "ga\nttt\tJ"), 12)
+        read = WITH_CODES.replace("GATTT", "GATTTN")
+        _, forward, reverse = windows_of(read, 12, 1)
+        assert_equal(scores.forward, plain(model, forward))
+        assert_equal(scores.reverse, plain(model, reverse))
+
+    def test_many_unknown_letters_warn(self):
+        with pytest.warns(UnknownLettersWarning, match="'J'"):
+            Predictor(make("number")).scan("ACGTJ", 2)
+
+    def test_rna(self):
+        model = make("number", alphabet="rna")
+        scores = Predictor(model).scan("ACGUUNRYGAC", 4, 2)
+        assert_equal(scores.forward, plain(model, ["ACGU", "GUUN", "UNRY", "RYGA"]))
+        assert_equal(scores.reverse, plain(model, ["ACGU", "NAAC", "RYNA", "UCRY"]))
+
+    @pytest.mark.parametrize("alphabet", ["protein", "ACGT"])
+    def test_without_complements_there_is_one_strand(self, alphabet):
+        model = make("numbers", alphabet=alphabet)
+        scores = Predictor(model).scan("ACGTTGCA", 5, 2)
+        assert scores.reverse is None
+        assert scores.starts.tolist() == [0, 2]
+        assert_equal(scores.forward, plain(model, ["ACGTT", "GTTGC"]))
+
+    @pytest.mark.parametrize("stride", [1, 4])
+    def test_a_model_of_both_strands_scores_them_alike(self, stride):
+        model = make("strands")
+        scores = Predictor(model).scan(WITH_CODES, 12, stride)
+        np.testing.assert_array_equal(scores.forward, scores.reverse)
+        self.check(model, WITH_CODES, 12, stride)
+
+    def test_shapes(self):
+        assert Predictor(make("number")).scan("ACGTACGT", 3).forward.shape == (6,)
+        assert Predictor(make("numbers")).scan("ACGTACGT", 3).reverse.shape == (6, 3)
+        assert Predictor(make("number")).scan("ACGTACGT", 8, 5).starts.tolist() == [0]
+
+    @pytest.mark.parametrize(("sequence", "window"), [("ACGT", 5), ("", 1), (" \n", 1), ("ACGT", 10**9)])
+    def test_a_window_longer_than_the_sequence(self, sequence, window):
+        with pytest.raises(UserError, match=rf"{window:,} letters .* {len(sequence.strip())}$"):
+            Predictor(make("number")).scan(sequence, window)
+
+    @pytest.mark.parametrize(("window", "stride"), [(0, 1), (-3, 1), (3, 0), (3, -1)])
+    def test_numbers_below_one(self, window, stride):
+        with pytest.raises(UserError, match=rf"must be at least 1, not {window} and {stride}$"):
+            Predictor(make("number")).scan("ACGTACGT", window, stride)
+
+    @pytest.mark.parametrize("case", ["residue number", "residue classes", "residue strands"])
+    def test_a_head_per_residue_is_refused(self, case):
+        with pytest.raises(UserError, match="scores each residue"):
+            Predictor(make(case)).scan("ACGTACGT", 3)
+
+    def test_a_model_of_pairs_is_refused(self):
+        with pytest.raises(UserError, match="pairs of sequences"):
+            Predictor(make("pairs")).scan("ACGTACGT", 4)
+
+    def test_a_weight_that_changes_changes_the_next_scan(self):
+        model = make("number")
+        predictor = Predictor(model)
+        predictor.scan(WITH_CODES, 12, 5)
+        model.lyra.encoder.weight.data *= 2
+        _, forward, _ = windows_of(WITH_CODES, 12, 5)
+        assert_equal(predictor.scan(WITH_CODES, 12, 5).forward, plain(model, forward))

@@ -6,10 +6,12 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 
 from lyra_hf import LyraConfig, LyraForSequenceClassification, Predictor, UserError
+from lyra_hf.inference.encoding import EncodedSequences
 from lyra_hf.training.data import LabelledTable, Rows
 from lyra_hf.training.evaluation import evaluate_rows, flatten
 from lyra_hf.training.finetune import REPORT_FILE, finetune
 from lyra_hf.training.options import TrainingOptions
+from lyra_hf.training.trainer import LyraTrainer
 
 SMALL = {"hidden_size": 8, "pgc_hidden_sizes": [4], "state_size": 8}
 OPTIONS = TrainingOptions(epochs=2, batch_size=16, learning_rate=0.01)
@@ -29,7 +31,7 @@ def labelled(head="sequence", problem_type="regression", outputs=1, number=60):
             else:
                 value = np.asarray(value > 0.25 if problem_type == "multi_label_classification" else value, np.float32)
                 labels.append(value if outputs == 1 else np.stack([value] * outputs, axis=-1))
-        return Rows(encoded, labels)
+        return Rows(EncodedSequences.from_list(encoded), labels)
 
     names = ["no", "yes"] if problem_type == "single_label_classification" else [f"y{i}" for i in range(outputs)]
     splits = {"train": rows(number), "validation": rows(20), "test": rows(20)}
@@ -58,7 +60,7 @@ def test_every_kind_of_table(tmp_path, head, problem_type, outputs):
     assert list(predictor.config.id2label.values()) == table.output_names
     if head == "residue":
         lengths = [ids.size for ids in table.splits["test"].encoded]
-        assert [len(rows) for rows in predictor.predict_encoded(table.splits["test"].encoded)] == lengths
+        assert np.diff(predictor.predict_encoded(table.splits["test"].encoded).offsets).tolist() == lengths
 
 
 def test_labels_are_standardized_by_the_training_rows(tmp_path):
@@ -97,11 +99,30 @@ def test_a_run_that_broke_off_goes_on(tmp_path):
     assert weights[0] == weights[1]
 
 
+def test_a_run_that_broke_off_while_it_wrote_a_checkpoint_goes_on(tmp_path, monkeypatch):
+    def full(self, output_dir):
+        if output_dir.endswith("-12"):
+            raise KeyboardInterrupt
+        save(self, output_dir)
+
+    save = LyraTrainer._save_rng_state
+    options = TrainingOptions(epochs=4, batch_size=16, learning_rate=0.01, letter_dropout=0.1)
+    monkeypatch.setattr(LyraTrainer, "_save_rng_state", full)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(labelled(), tmp_path / "broken", options, model_options=SMALL)
+    assert (tmp_path / "broken" / "checkpoints" / "checkpoint-12" / "model.safetensors").is_file()
+    monkeypatch.undo()
+    finetune(labelled(), tmp_path / "broken", options, model_options=SMALL)
+    finetune(labelled(), tmp_path / "whole", options, model_options=SMALL)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole")]
+    assert weights[0] == weights[1]
+
+
 @pytest.mark.parametrize("transform", ["log", "rank"])
 def test_label_transforms_predict_in_the_labels_own_units(tmp_path, transform):
     table = labelled()
     finetune(table, tmp_path, OPTIONS, model_options={**SMALL, "label_transform": transform})
-    predictions = np.array(Predictor(str(tmp_path)).predict_encoded(table.splits["test"].encoded))
+    predictions = Predictor(str(tmp_path)).predict_encoded(table.splits["test"].encoded).logits
     labels = np.array(table.splits["train"].labels)
     assert labels.min() - 0.5 <= predictions.min() <= predictions.max() <= labels.max() + 0.5
 

@@ -3,47 +3,17 @@ import json
 import numpy as np
 import pytest
 import torch
-from transformers import TrainingArguments
+from small_training import arguments, assert_equal_weights, rows, small_model, weights
+from transformers import TrainerCallback
 
-from lyra_hf import LyraConfig, LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification
+from lyra_hf import LyraConfig, LyraForSequenceClassification
 from lyra_hf.alphabets import PAD_ID, UNK_ID
+from lyra_hf.inference.encoding import EncodedSequences
 from lyra_hf.training.averaging import WeightAverager
+from lyra_hf.training.batches import TableDataset
+from lyra_hf.training.data import Rows
 from lyra_hf.training.state_files import load_state, random_state, save_state, set_random_state
-from lyra_hf.training.trainer import LyraCollator, LyraTrainer, hide_letters
-
-
-def small_model(seed=0, **options):
-    torch.manual_seed(seed)
-    options = {"alphabet": "dna", "hidden_size": 8, "pgc_hidden_sizes": [4], "state_size": 8, "num_labels": 1} | options
-    return LyraForRegression(LyraConfig(**options))
-
-
-def rows(number=48, seed=0):
-    generator = np.random.default_rng(seed)
-    sequences = [generator.integers(2, 6, size=generator.integers(5, 20)).astype(np.uint8) for _ in range(number)]
-    return [{"input_ids": ids, "labels": np.float32((ids == 3).mean())} for ids in sequences]
-
-
-def arguments(folder, **options):
-    return TrainingArguments(
-        output_dir=str(folder),
-        use_cpu=True,
-        disable_tqdm=True,
-        report_to="none",
-        remove_unused_columns=False,
-        per_device_train_batch_size=8,
-        **{"num_train_epochs": 2, "learning_rate": 0.01, "save_strategy": "epoch", **options},
-    )
-
-
-def weights(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def assert_equal_weights(one, other):
-    assert one.keys() == other.keys()
-    for name, tensor in one.items():
-        assert torch.equal(tensor, other[name]), name
+from lyra_hf.training.trainer import LyraTrainer, hide_letters
 
 
 class TestParameterGroups:
@@ -131,59 +101,64 @@ def test_checkpoints_hold_no_pickles(tmp_path):
     assert suffixes == {".json", ".safetensors"}
 
 
-def test_the_average_stands_in_when_a_model_is_saved(tmp_path):
-    model = small_model()
-    averager = WeightAverager(0.9)
-    LyraTrainer(model=model, args=arguments(tmp_path), train_dataset=rows(), averager=averager).train()
-    assert_equal_weights(dict(model.named_parameters()), averager.average)
-    saved = LyraForRegression.from_pretrained(tmp_path / "checkpoint-12")
-    assert_equal_weights(dict(saved.named_parameters()), averager.average)
-    assert any(not torch.equal(averager.average[name], averager.trained[name]) for name in averager.trained)
-
-
-def test_the_average_is_the_recurrence(tmp_path):
-    averager, model = WeightAverager(0.5), torch.nn.Linear(2, 1)
-
-    class State:
-        global_step = 0
-
-    expected = None
-    for step in range(1, 30):
-        with torch.no_grad():
-            model.weight.copy_(torch.randn(1, 2))
-        State.global_step = step
-        averager.on_step_end(None, State, None, model=model)
-        decay = min(0.5, (1 + step) / (10 + step))
-        now = model.weight.detach().clone()
-        expected = now if expected is None else decay * expected + (1 - decay) * now
-    torch.testing.assert_close(averager.average["weight"], expected)
-
-
-class TestCollator:
-    def test_numbers_per_residue_are_padded_with_nan(self):
-        batch = LyraCollator()(
-            [
-                {"input_ids": np.array([2, 3, 4], dtype=np.uint8), "labels": np.array([1.0, 2.0, 3.0])},
-                {"input_ids": np.array([2], dtype=np.uint8), "labels": np.array([4.0])},
-            ]
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_going_on_in_the_middle_of_an_epoch(tmp_path, averaging):
+    def trainer(folder, model):
+        averager = WeightAverager(averaging) if averaging else None
+        options = {"save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 2}
+        return LyraTrainer(
+            model=model,
+            args=arguments(folder, **options),
+            train_dataset=rows(),
+            eval_dataset=rows(9),
+            averager=averager,
         )
-        assert batch["input_ids"].tolist() == [[2, 3, 4], [2, PAD_ID, PAD_ID]]
-        assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-        assert batch["labels"][0].tolist() == [1, 2, 3]
-        assert batch["labels"][1].isnan().tolist() == [False, True, True]
 
-    def test_classes_per_residue_are_padded_with_what_is_ignored(self):
-        batch = LyraCollator()(
-            [{"input_ids": [2, 3], "labels": np.array([0, 1])}, {"input_ids": [2], "labels": np.array([1])}]
-        )
-        assert batch["labels"].tolist() == [[0, 1], [1, -100]]
-        model = LyraForTokenClassification(LyraConfig(alphabet="dna", hidden_size=8, state_size=8, num_labels=2))
-        assert model(**batch).loss.isfinite()
+    whole, resumed = small_model(), small_model(seed=99)
+    trainer(tmp_path / "whole", whole).train()
+    again = trainer(tmp_path / "again", resumed)
+    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-8"))
+    assert_equal_weights(weights(whole), weights(resumed))
 
-    def test_one_number_per_sequence(self):
-        batch = LyraCollator()([{"input_ids": [2], "labels": 1.5}, {"input_ids": [3, 2], "labels": float("nan")}])
-        assert batch["labels"].shape == (2,)
-        assert small_model()(**batch).loss.isfinite()
+
+def table(number=48, seed=0):
+    plain = rows(number, seed)
+    encoded = EncodedSequences.from_list([row["input_ids"] for row in plain])
+    return TableDataset(Rows(encoded, [np.asarray(row["labels"]) for row in plain]))
+
+
+@pytest.mark.parametrize("strategy", ["group_by_length", "random"])
+def test_a_table_trains_to_the_same_bits_as_a_list_of_its_rows(tmp_path, strategy):
+    found = []
+    for dataset in (rows(), table()):
+        model = small_model()
+        options = arguments(tmp_path, train_sampling_strategy=strategy, per_device_train_batch_size=5, seed=2)
+        LyraTrainer(model=model, args=options, train_dataset=dataset, letter_dropout=0.1).train()
+        found.append(weights(model))
+    assert_equal_weights(*found)
+
+
+def test_a_table_and_a_list_of_its_rows_evaluate_to_the_same_predictions(tmp_path):
+    def predictions(prediction):
+        order = np.argsort(prediction.label_ids.ravel(), kind="stable")
+        return {"sum": float(prediction.predictions.sum()), "first": float(prediction.predictions.ravel()[order[0]])}
+
+    trainer = LyraTrainer(model=small_model(), args=arguments(tmp_path), compute_metrics=predictions)
+    one, other = trainer.evaluate(rows()), trainer.evaluate(table())
+    assert one["eval_sum"] == pytest.approx(other["eval_sum"], rel=1e-5)
+    assert one["eval_first"] == pytest.approx(other["eval_first"], rel=1e-5)
+
+
+def test_gradients_are_clipped_to_the_norm(tmp_path):
+    norms = []
+
+    class Look(TrainerCallback):
+        def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
+            norms.append(torch.cat([parameter.grad.ravel() for parameter in model.parameters()]).norm().item())
+
+    options = arguments(tmp_path, max_grad_norm=1e-3, num_train_epochs=1)
+    LyraTrainer(model=small_model(), args=options, train_dataset=table(), callbacks=[Look()]).train()
+    assert norms == pytest.approx([1e-3] * 6, rel=1e-3)
 
 
 def test_hidden_letters():

@@ -110,9 +110,15 @@ def train(
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Weigh rare classes up.")] = False,
     metric: Annotated[str | None, typer.Option(help="What the best epoch is picked by.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Train with so many seeds, from --seed on, in folders seed-N beside each other.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="How many of the --seeds at a time, one thread each; else one per core.")
+    ] = None,
 ) -> None:
     """Train a model on a table of one's own, or on a task of the catalogue."""
-    from .training import TrainRequest, run_training
+    from .training import TrainRequest, run_seeds, run_training
 
     if output is None:
         raise UserError("name the folder to write the model to, with -o")
@@ -125,25 +131,25 @@ def train(
         "seed": seed,
     }
     model_options = {"label_transform": label_transform, "bidirectional": bidirectional or None}
-    report = run_training(
-        TrainRequest(
-            data=data,
-            task=task,
-            data_dir=data_dir,
-            targets=tuple(target or ()),
-            column=column,
-            pair_column=pair_column,
-            split_column=split_column,
-            alphabet=alphabet,
-            problem=problem,
-            per_residue=per_residue,
-            metric=metric,
-            model_options={name: value for name, value in model_options.items() if value is not None},
-            changes={name: value for name, value in changes.items() if value is not None},
-        ),
-        output,
+    request = TrainRequest(
+        data=data,
+        task=task,
+        data_dir=data_dir,
+        targets=tuple(target or ()),
+        column=column,
+        pair_column=pair_column,
+        split_column=split_column,
+        alphabet=alphabet,
+        problem=problem,
+        per_residue=per_residue,
+        metric=metric,
+        model_options={name: value for name, value in model_options.items() if value is not None},
+        changes={name: value for name, value in changes.items() if value is not None},
     )
-    print_result(json.dumps(report))
+    if seeds is None and jobs is not None:
+        raise UserError("--jobs says how many of the --seeds are trained at a time; give --seeds too")
+    result = run_training(request, output) if seeds is None else run_seeds(request, output, seeds, jobs)
+    print_result(json.dumps(result))
 
 
 @app.command()

@@ -1,7 +1,9 @@
 """Batches of like length, and what to do when one is too big for the memory."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +81,8 @@ class Batches:
 
     def __init__(self, batch_size: int | None, letters: int, workers: int = 1) -> None:
         self.batch_size, self.letters, self.workers = batch_size, letters, workers
-        self._warned = False
+        self._most = sys.maxsize  # sequences in a batch, by what the memory has held
+        self._lock = Lock()
 
     def plan(self, lengths: Indices, rows: Indices) -> Iterator[Indices]:
         """Some rows in batches of like length, the longest first."""
@@ -88,7 +91,8 @@ class Batches:
         letters = min(self.letters, max(share, self.letters // 8))
         done = 0
         while done < rows.size:
-            size = self.batch_size or max(1, letters // max(1, int(lengths[rows[done]])))
+            size = max(1, letters // max(1, int(lengths[rows[done]])))
+            size = min(self.batch_size or size, self._most)
             yield rows[done : done + size]
             done += size
 
@@ -115,11 +119,12 @@ class Batches:
         return attempt
 
     def _shrink(self, size: int, half: int) -> None:
-        self.batch_size = half if self.batch_size is None else min(self.batch_size, half)
+        with self._lock:
+            is_first = self._most == sys.maxsize
+            self._most = min(self._most, half)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        if not self._warned:
-            self._warned = True
+        if is_first:
             warnings.warn(
                 f"a batch of {size:,} sequences was too big for the memory; going on with {half:,} at a time",
                 SmallerBatchesWarning,

@@ -24,10 +24,12 @@ from torch import Tensor
 
 from ..alphabets import PAD_ID
 from ..modeling_lyra import LyraForTokenClassification, LyraPreTrainedModel, LyraS4DLayer
-from .front import LETTERS_BEFORE_LARGE_TABLES, Front, KmerTable, Table, normalize
-from .pooling import AttentionPool, LastPool, MaxPool, MeanPool, Partial, Pool
+from .front import Front
+from .gates import normalize
+from .pooling import AttentionPool, LastPool, MaxPool, MeanPool, Partial, Pool, concatenated
 from .prefixes import PrefixSums, prefix_letters
 from .state_space import SEGMENT_LENGTH, Carry, StateSpace, absorb, emit, segment_length
+from .tables import LETTERS_BEFORE_LARGE_TABLES, KmerTable, Table
 
 # Letters that go through the layers together on a CPU: as many as its caches hold the activations of.
 _LETTERS_AT_ONCE = 4096
@@ -98,7 +100,7 @@ class LyraEngine:
         self.per_residue = isinstance(models[0], LyraForTokenClassification)
         self.label_scales = [copy.deepcopy(model.classifier.label_scale).to(self.device) for model in models]
 
-        exact = [copy.deepcopy(model).cpu().double().eval() for model in models]
+        exact = [copy.deepcopy(model).cpu().double().eval().requires_grad_(requires_grad=False) for model in models]
         self.front = Front([model.lyra for model in exact], self.device, self.dtype)
         stages = zip(*(model.lyra.layers for model in exact), strict=True)
         self.layers = [self._layer(stage, mix_dtype) for stage in stages]
@@ -173,33 +175,51 @@ class LyraEngine:
             mask = (position.unsqueeze(-1) < lengths).to(self.dtype)  # (Q, G, B)
         return Batch(table, table.codes(first, second), first != PAD_ID, mask, lengths)
 
+    def expect(self, letters: int) -> None:
+        """Have so many letters more decide whether large tables are worth their making.
+
+        Said before a job and not counted during it: the way that a sequence takes must not depend on which thread is
+        first, or two runs would differ in their last digits.
+        """
+        self.front.letters_seen += letters
+
     def table_for(self, ids: Tensor) -> Table:
         """The deepest table that knows all of some token ids (uint8, on the CPU)."""
         return self.front.table_for(ids.numpy())
 
     def scores(self, batch: Batch) -> Tensor:
         """The heads' scores, before any label scale: (M, B, O), per residue (M, B, G * Q, O), anything at padding."""
-        positions = batch.is_letter[..., 0].numel()
-        parts = batch.split(max(1, self._letters_at_once // positions))
         if self.per_residue:
-            return torch.cat([self.residue_scores(part) for part in parts], dim=1)
-        pooled = [self.pool.finish(self.pooled(part), part.lengths) for part in parts]
-        return self.head(torch.cat(pooled, dim=-1)).transpose(1, 2)
+            return torch.cat([self.residue_scores(part) for part in self._parts(batch)], dim=1)
+        return self.sequence_scores(self.pooled(batch), batch.lengths)
+
+    def sequence_scores(self, pooled: Partial, lengths: Tensor) -> Tensor:
+        """The heads' scores (M, B, O) of sequences of some lengths (B,), from what the pool has of them."""
+        return self.head(self.pool.finish(pooled, lengths)).transpose(1, 2)
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """A batch in as many sequences at a time as the caches hold the activations of."""
+        positions = batch.is_letter[..., 0].numel()
+        return batch.split(max(1, self._letters_at_once // positions))
 
     def pooled(self, batch: Batch, initial: Initial | None = None) -> Partial:
         """What the pool has of the vectors of a batch."""
-        table = batch.table
+        table, parts = batch.table, self._parts(batch)
         if not (self._residual_is_a_sum and isinstance(table, KmerTable) and table.is_whole):
-            return self.pool.partial(self.hidden(batch, initial), batch.mask, batch.lengths)
-        u = self.front.look_up(table.normed, batch.codes)  # (M, H, Q, G, B)
+            partials = [self.pool.partial(self.hidden(part, initial), part.mask, part.lengths) for part in parts]
+            return concatenated(partials)
+        prefixes = self._prefixes_for(batch) if initial is None else None
+        skip = prefixes.positions if prefixes is not None else 0
+        partials = []
+        for part in parts:
+            u = self.front.look_up(table.normed, part.codes)  # (M, H, Q, G, B)
+            partials.append(self.pool.partial(self.change(0, u, initial, skip), part.mask, part.lengths))
+        changes = concatenated(partials)
         rows = batch.codes.permute(2, 1, 0).flatten(1)  # (B, G * Q)
         sums = F.embedding_bag(rows, table.hidden_rows, mode="sum")  # (B, M * H)
-        prefixes = self._prefixes_for(batch) if initial is None else None
         if prefixes is not None:
             sums += prefixes(batch.codes)
-        change = self.change(0, u, initial, skip=prefixes.positions if prefixes else 0)
-        part = self.pool.partial(change, batch.mask, batch.lengths)
-        return self.pool.join(part, Partial(sums.T.reshape(part.vectors.shape)))
+        return self.pool.join(changes, Partial(sums.T.reshape(changes.vectors.shape)))
 
     def _prefixes_for(self, batch: Batch) -> PrefixSums | None:
         """The sums over the first positions, if they hold for a batch and are worth their making."""
@@ -229,7 +249,8 @@ class LyraEngine:
     def layer_input(self, hidden: Tensor, batch: Batch) -> Tensor:
         """What a layer convolves: vectors (M, H, Q, G, B) with a root mean square of 1, zero at padding."""
         u = normalize(hidden, self.config.rms_norm_eps)
-        return u if batch.mask is None else u.mul_(batch.mask)
+        # Not multiplied: without an epsilon the norm of nothing is not a number.
+        return u if batch.mask is None else u.masked_fill_(batch.mask == 0, 0)
 
     def change(self, index: int, u: Tensor, initial: Initial | None, skip: int = 0) -> Tensor:
         """What layer `index` adds to its residual: (M, H, Q - skip, G, B) from its input (M, H, Q, G, B).

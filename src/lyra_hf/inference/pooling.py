@@ -6,6 +6,7 @@ makes of the last one the pooled vectors.
 Letters in shapes: M members, H hidden_size, Q positions of a segment, G segments, B sequences.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -24,6 +25,15 @@ class Partial(NamedTuple):
     vectors: Tensor
     weight: Tensor | None = None
     scale: Tensor | None = None
+
+
+def concatenated(partials: Sequence[Partial]) -> Partial:
+    """The partial results of several lots of sequences as one."""
+    if len(partials) == 1:
+        return partials[0]
+    vectors, *others = [None if field[0] is None else torch.cat(field, dim=-1) for field in zip(*partials, strict=True)]
+    assert vectors is not None
+    return Partial(vectors, *others)
 
 
 class Pool(Protocol):

@@ -147,6 +147,7 @@ class Predictor:
             for index, row in zip(chosen.tolist(), outputs, strict=True):
                 logits[offsets[index] : offsets[index + 1]] = row[: rows.lengths[index]]
 
+        scorer.engine.expect(int(rows.lengths.sum()))
         is_long = rows.lengths > scorer.block_length
         self._run(predict, rows.lengths, np.flatnonzero(~is_long))
         for index in np.flatnonzero(is_long).tolist():
@@ -189,6 +190,7 @@ class Predictor:
                 part = windows[chosen[0] : chosen[-1] + 1]
                 scores[strand, chosen] = scorer.batch(part.flip(1) if strand else part)
 
+        scorer.engine.expect(len(strands) * count * window)
         self._run(predict, np.full(count, window), np.arange(count))
         # A model that averages over the strands scores both alike.
         results = [self._without_single_output(part) for part in scores]

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .front import KmerTable
+from .tables import KmerTable
 
-# Beginnings that are told apart at the most; with five letters (ACGT and N) these are seven letters.
+# Beginnings that are told apart at the most; of four letters these are eight.
 MAX_PREFIXES = 100_000
 _PREFIXES_AT_ONCE = 8192  # while the table is made
 

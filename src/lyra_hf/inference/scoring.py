@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..alphabets import get_alphabet
 from .engine import LyraEngine
-from .front import Table
 from .graphs import GraphedFunction
 from .streaming import Stream
+from .tables import Table
 from .workers import Workers
 
 FloatArray = npt.NDArray[np.float32]

@@ -64,10 +64,10 @@ class Stream:
         assert pooled is not None
         with torch.inference_mode():
             length = torch.tensor([self.length], device=self.engine.device)
-            return self.engine.head(self.engine.pool.finish(pooled, length)).transpose(1, 2)
+            return self.engine.sequence_scores(pooled, length)
 
     def _outputs(self, compute: Callable[[Batch, Initial], Result]) -> Iterator[Result]:
-        relay = self._border_states() if self.engine.config.bidirectional else _Relay()
+        relay = self._border_states() if self.engine.config.bidirectional else _Relay(len(self.engine.layers))
 
         def run(block: int) -> Result:
             try:
@@ -128,33 +128,30 @@ class _Known:
 class _Relay:
     """States handed from block to block as they are found, one direction."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: int) -> None:
+        self._layers = layers
         self._lock = Lock()
         self._ends: dict[tuple[int, int], Future[Tensor]] = {}
-        self._broken: BaseException | None = None
 
     def _end(self, layer: int, block: int) -> Future[Tensor]:
         with self._lock:
-            future = self._ends.setdefault((layer, block), Future())
-            if self._broken is not None and not future.done():
-                future.set_exception(self._broken)
-            return future
+            return self._ends.setdefault((layer, block), Future())
 
     def initial(self, block: int) -> Initial:
         def exchange(layer: int, carries: list[Carry]) -> Sequence[Tensor | None]:
             before = None
             if block:
                 before = self._end(layer, block - 1).result()
-                del self._ends[layer, block - 1]
+                with self._lock:
+                    del self._ends[layer, block - 1]
             self._end(layer, block).set_result(carries[0].end(before))
             return [before]
 
         return exchange
 
     def fail(self, block: int, error: BaseException) -> None:
-        """Tell those who wait, and those who will, that there is nothing to wait for."""
-        with self._lock:
-            self._broken = error
-            for future in self._ends.values():
-                if not future.done():
-                    future.set_exception(error)
+        """Tell the next block, which may wait or come to wait, that there is nothing to wait for; it tells the next."""
+        for layer in range(self._layers):
+            end = self._end(layer, block)
+            if not end.done():
+                end.set_exception(error)

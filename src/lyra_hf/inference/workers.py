@@ -52,7 +52,8 @@ class Workers:
                 while waiting:
                     yield waiting.popleft().result()
             finally:
-                for future in waiting:
+                # The latest first: an item that is under way may wait for those before it, and these are then begun.
+                for future in reversed(waiting):
                     future.cancel()
 
 

@@ -1,5 +1,6 @@
 """Fine-tunes a Lyra on a labelled table: from the table to a folder that predicts."""
 
+import gc
 import hashlib
 import json
 import shutil
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import EvalPrediction, PrinterCallback, ProgressCallback, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import EarlyStoppingCallback
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
+from ..checkpoints.folders import save_checkpoint
 from ..configuration_lyra import LyraConfig
 from ..errors import UserError, as_user_error
 from ..inference.loading import quiet_transformers
@@ -27,11 +30,12 @@ from ..modeling_lyra import (
     LyraPreTrainedModel,
 )
 from ..tasks.metrics import compute_metrics
-from ..tokenization_lyra import build_tokenizer
 from .averaging import WeightAverager
-from .data import LabelledTable, Rows
+from .batches import TableDataset
+from .data import LabelledTable
 from .evaluation import evaluate_rows, flatten
 from .options import TrainingOptions
+from .summary import greater_is_better
 from .trainer import LyraTrainer
 
 REPORT_FILE = "training_report.json"
@@ -139,8 +143,12 @@ def finetune(
     _check_run(checkpoints, table, model.config, options, metric)
     started = time.monotonic()
     trainer = _build_trainer(model, table, checkpoints, options, metric, callbacks or [])
-    with quiet_transformers():
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints))
+    gc.freeze()  # what is loaded by now stays: to look through all of torch again and again takes 2 % of the time
+    try:
+        with quiet_transformers():
+            trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
+    finally:
+        gc.unfreeze()
     predictor = Predictor(model)
     report = TrainingReport(
         validation=evaluate_rows(predictor, table.splits["validation"]),
@@ -152,8 +160,9 @@ def finetune(
         rows={split: len(rows.encoded) for split, rows in table.splits.items()},
         options=asdict(options),
     )
-    with quiet_transformers():
-        _save(model, table.alphabet, report, output)
+    if hasattr(model.config, "use_cache"):  # left behind by the Trainer; Lyra has no such thing
+        del model.config.use_cache
+    save_checkpoint(model, output, {REPORT_FILE: json.dumps(asdict(report), indent=2) + "\n"})
     shutil.rmtree(checkpoints, ignore_errors=True)
     return report
 
@@ -170,10 +179,10 @@ def _build_trainer(
         output_dir=str(checkpoints),
         num_train_epochs=options.epochs,
         per_device_train_batch_size=options.batch_size,
-        per_device_eval_batch_size=4 * options.batch_size,
         learning_rate=options.learning_rate,
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
+        optim="adamw_torch_fused",
         lr_scheduler_type="cosine",
         warmup_steps=options.warmup,
         eval_strategy="epoch",
@@ -183,10 +192,11 @@ def _build_trainer(
         load_best_model_at_end=True,
         restore_callback_states_from_checkpoint=True,
         metric_for_best_model=metric,
-        greater_is_better=metric != "rmse",
+        greater_is_better=greater_is_better(metric),
         train_sampling_strategy="group_by_length",
         eval_do_concat_batches=False,
         remove_unused_columns=False,
+        logging_nan_inf_filter=False,  # it looks at the loss at every step, which a GPU would have to wait for
         disable_tqdm=True,
         report_to="none",
         seed=options.seed,
@@ -200,8 +210,8 @@ def _build_trainer(
         trainer = LyraTrainer(
             model=model,
             args=arguments,
-            train_dataset=_dataset(table.splits["train"]),
-            eval_dataset=_dataset(table.splits["validation"]),
+            train_dataset=TableDataset(table.splits["train"]),
+            eval_dataset=TableDataset(table.splits["validation"]),
             compute_metrics=_metrics_of(model),
             callbacks=callbacks,
             ssm_learning_rate=options.ssm_learning_rate,
@@ -215,11 +225,6 @@ def _build_trainer(
     return trainer
 
 
-def _dataset(rows: Rows) -> list[dict[str, Any]]:
-    """The rows as the Trainer wants them; a plain list, from which a row is had in no time."""
-    return [{"input_ids": ids, "labels": labels} for ids, labels in zip(rows.encoded, rows.labels, strict=True)]
-
-
 def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[str, Any]]:
     """Metrics from the batches of an evaluation, for the Trainer: plain numbers only."""
 
@@ -229,9 +234,8 @@ def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[s
         with as_user_error():  # predictions that are not finite: the weights have run away
             metrics = compute_metrics(logits, labels, str(model.config.problem_type), names)
         # A metric that is undefined (constant predictions, say) must not win.
-        worst = {"rmse": float("inf")}
         return {
-            name: worst.get(name, float("-inf")) if value is None else value
+            name: float("-inf" if greater_is_better(name) else "inf") if value is None else value
             for name, value in metrics.items()
             if name != "outputs"
         }
@@ -276,6 +280,15 @@ def _check_run(
     path.write_text(json.dumps(run), encoding="utf-8")
 
 
+def _last_checkpoint(checkpoints: Path) -> str | None:
+    """The newest whole checkpoint; what was being written when a run broke off is removed."""
+    for folder in checkpoints.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        if not (folder / TRAINER_STATE_NAME).is_file():  # written last
+            shutil.rmtree(folder)
+    last: str | None = get_last_checkpoint(checkpoints)
+    return last
+
+
 def _class_weights(table: LabelledTable) -> torch.Tensor:
     """Weights by inverse frequency: of classes with a mean of 1; of labels, negatives over positives."""
     labels = np.concatenate([np.atleast_1d(row) for row in table.splits["train"].labels])
@@ -292,18 +305,3 @@ def _best_epoch(trainer: LyraTrainer) -> float:
     best = trainer.state.best_global_step
     epochs = [entry["epoch"] for entry in trainer.state.log_history if entry["step"] == best and "eval_loss" in entry]
     return float(epochs[0])
-
-
-def _save(model: LyraPreTrainedModel, alphabet: str, report: TrainingReport, output: Path) -> None:
-    """Write the folder's files beside it and move them in, each whole."""
-    beside = output / ".saving"
-    shutil.rmtree(beside, ignore_errors=True)
-    if hasattr(model.config, "use_cache"):  # left behind by the Trainer; Lyra has no such thing
-        del model.config.use_cache
-    model.save_pretrained(beside)
-    build_tokenizer(alphabet).save_pretrained(beside)
-    (beside / REPORT_FILE).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-    for path in beside.iterdir():
-        path.chmod(0o644)  # safetensors are written for their owner alone
-        path.replace(output / path.name)
-    beside.rmdir()

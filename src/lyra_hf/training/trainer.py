@@ -1,50 +1,27 @@
 """The Trainer of transformers with what Lyra needs beside it."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from ..alphabets import PAD_ID, UNK_ID
-from ..labels import IGNORE_INDEX
 from ..modeling_lyra import LyraS4DConvolution
-from ..tokenization_lyra import pad_ids
 from .averaging import WeightAverager
+from .batches import LetterBatches, LyraCollator, TableDataset
 from .state_files import load_state, random_state, save_state, set_random_state
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _RANDOM_FILE = "random_{rank}.safetensors"
 _ARGUMENTS_FILE = "training_args.json"
-
-
-class LyraCollator:
-    """Rows of token ids and labels -> a batch padded on the right.
-
-    Labels per residue are padded with what does not count: -100 for classes, NaN for numbers.
-    """
-
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """Make a batch of rows with `input_ids` and, where there are any, `labels`."""
-        input_ids = torch.from_numpy(pad_ids([np.asarray(row["input_ids"], dtype=np.uint8) for row in rows]))
-        batch = {"input_ids": input_ids, "attention_mask": (input_ids != PAD_ID).long()}
-        if "labels" in rows[0]:
-            batch["labels"] = torch.from_numpy(stack_labels([np.asarray(row["labels"]) for row in rows]))
-        return batch
-
-
-def stack_labels(labels: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-    """Labels of different lengths as one array, padded with what does not count."""
-    whole = np.issubdtype(np.result_type(*labels), np.integer)
-    shape = [max(sizes) for sizes in zip(*(array.shape for array in labels), strict=True)]
-    stacked = np.full([len(labels), *shape], IGNORE_INDEX if whole else np.nan, dtype=np.int64 if whole else np.float32)
-    for row, array in enumerate(labels):
-        corner: Any = (row, *(slice(size) for size in array.shape))
-        stacked[corner] = array
-    return stacked
+# Of a batch in evaluation, padding included: more, and activations no longer fit a processor's cache.
+_LETTERS_PER_EVALUATION_BATCH = 32_768
 
 
 def hide_letters(input_ids: Tensor, share: float) -> Tensor:
@@ -129,6 +106,50 @@ class LyraTrainer(Trainer):
             inputs = {**inputs, "input_ids": hide_letters(inputs["input_ids"], self.letter_dropout)}
         return super().compute_loss(model, inputs, *args, **kwargs)
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Metrics; while the model is trained, those of the averaged weights if there is an averager."""
+        with self._average_stands_in():
+            return super().evaluate(*args, **kwargs)
+
+    def _average_stands_in(self) -> AbstractContextManager[None]:
+        # When training has ended, the model holds what shall be evaluated and saved.
+        if self.averager is None or not self.is_in_train:
+            return nullcontext()
+        return self.averager.standing_in(self.model)
+
+    # The methods below keep the time of a step in the model: what transformers does in their place is made for models
+    # whose step takes a hundred times as long.
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if isinstance(dataset, TableDataset) and self.args.train_sampling_strategy == "group_by_length":
+            # The same order; but the lengths are known.
+            batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
+            return LengthGroupedSampler(batch, lengths=dataset.lengths)
+        return super()._get_train_sampler(train_dataset)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        """Batches to evaluate on; of a table's rows, as many at once as are quickest."""
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        if not isinstance(dataset, TableDataset):
+            return super().get_eval_dataloader(eval_dataset)
+        batches = LetterBatches(dataset.lengths, _LETTERS_PER_EVALUATION_BATCH)
+        return self.accelerator.prepare(DataLoader(dataset, batch_sampler=batches, collate_fn=self.data_collator))
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        if self.accelerator.distributed_type != "NO" or self.accelerator.scaler is not None:
+            return super()._clip_grad_norm(model)
+        return nn.utils.clip_grad_norm_(self._optimized(), self.args.max_grad_norm)
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """An estimate of the work of a step, by the rule of transformers."""
+        ids = inputs.get("input_ids")
+        return 0 if ids is None else 6 * ids.numel() * sum(parameter.numel() for parameter in self._optimized())
+
+    def _optimized(self) -> list[nn.Parameter]:
+        """The parameters that are trained, from the optimizer's groups: without a walk through the modules."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
     # The five methods below replace files that transformers would pickle.
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
@@ -136,9 +157,10 @@ class LyraTrainer(Trainer):
             return
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(
-            folder, state_dict=state_dict
-        )
+        with self._average_stands_in():
+            self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(
+                folder, state_dict=state_dict
+            )
         if self.processing_class is not None:
             self.processing_class.save_pretrained(folder)
         (folder / _ARGUMENTS_FILE).write_text(json.dumps(self.args.to_dict(), indent=2, default=str), encoding="utf-8")
@@ -148,7 +170,7 @@ class LyraTrainer(Trainer):
             state = {"optimizer": self.optimizer.state_dict(), "scheduler": self.lr_scheduler.state_dict()}
             state["scheduler"].pop("lr_lambdas", None)  # functions: made again from the arguments
             if self.averager is not None:
-                state["averager"] = self.averager.state_dict()
+                state["averager"] = self.averager.state_dict(self.model)
             save_state(state, Path(output_dir) / _OPTIMIZER_FILE)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:

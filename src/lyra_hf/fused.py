@@ -1,0 +1,135 @@
+# Copyright 2026 The lyra_hf authors. Licensed under the Apache License, Version 2.0.
+"""The model's small operations with gradients written by hand, for training on a CPU.
+
+On a CPU a step is bound by passes over memory, and automatic differentiation makes a pass, and keeps a tensor, for each
+operation of a formula. The functions here make as few as they can. Each stands beside the formula it computes, which is
+what serves everywhere else: on accelerators, in half precision, and while a graph is captured.
+
+A gradient that is to be differentiated again (`create_graph`) is that of the formula.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+
+from .precision import at_least_float32
+
+# Numbers in a tensor from which on fewer passes over it outweigh the calls to Python that they take.
+MIN_SIZE = 2**16
+
+
+def serves(tensor: Tensor) -> bool:
+    """Whether what is written by hand serves: on a CPU, in float32 or better, outside of captured graphs."""
+    return (
+        tensor.device.type == "cpu"
+        and tensor.element_size() >= 4
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined]
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()  # torch.func differentiates the formulas
+    )
+
+
+def differentiable(
+    formula: Callable[..., Tensor], inputs: Sequence[Tensor], gradient: Tensor
+) -> tuple[Tensor | None, ...]:
+    """The gradients of a formula in its inputs, as functions that can be differentiated; None for what needs none."""
+    wanted = [tensor for tensor in inputs if tensor.requires_grad]
+    found = iter(torch.autograd.grad(formula(*inputs), wanted, gradient, create_graph=True))
+    return tuple(next(found) if tensor.requires_grad else None for tensor in inputs)
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """The norm x / sqrt(mean(x^2) + eps) * weight along the last dimension, in float32 or better: (..., size)."""
+    if serves(x) and x.numel() >= MIN_SIZE and x.dtype == weight.dtype:
+        y: Tensor = _RMSNorm.apply(x, weight, eps)
+        return y
+    return _norm_formula(x, weight, eps)
+
+
+def _norm_formula(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    wide = at_least_float32(x)
+    return (wide * _inverse_size(wide, eps)).to(x.dtype) * weight
+
+
+def _inverse_size(x: Tensor, eps: float) -> Tensor:
+    """1 / sqrt(mean(x^2) + eps): (..., size) -> (..., 1)."""
+    return torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+
+
+class _RMSNorm(Function):
+    """With r = 1 / sqrt(mean(x^2) + eps): y = r x w, dw = sum g r x, dx = r (g w - r x mean(g w r x))."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        scale = _inverse_size(x, eps)
+        ctx.eps = eps
+        ctx.save_for_backward(x, scale, weight)
+        return (x * scale).mul_(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, scale, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return *differentiable(lambda x, weight: _norm_formula(x, weight, ctx.eps), (x, weight), gradient), None
+        size = x.shape[-1]
+        # A gradient that comes channel by channel is turned once, in two dimensions, and not in every pass.
+        gradient = gradient.reshape(-1, size).contiguous()
+        normed = (x * scale).reshape(-1, size)
+        product = gradient * normed
+        to_weight = product.sum(0)
+        along = (product @ weight).unsqueeze(-1) / size
+        to_x = torch.mul(gradient, weight, out=product).sub_(normed.mul_(along)).view(x.shape).mul_(scale)
+        return to_x, to_weight, None
+
+
+def gated_dropout(x: Tensor, p: float, *, training: bool) -> Tensor:
+    """`F.dropout(F.glu(x))`: the first half of x (..., 2 size) gated by the second, with dropout: (..., size)."""
+    if not (training and p > 0 and serves(x) and x.numel() >= MIN_SIZE):
+        return F.dropout(F.glu(x, dim=-1), p, training)
+    y: Tensor = _GatedDropout.apply(x, *keep_mask(torch.Size([*x.shape[:-1], x.shape[-1] // 2]), p, x.dtype))
+    return y
+
+
+def keep_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> tuple[Tensor, float]:
+    """Draw what dropout keeps: a mask that is 1 with probability 1 - p, else 0; and that probability.
+
+    Each random number of 64 bits makes four values, many times faster than PyTorch's dropout draws them on a CPU. With
+    16 bits for each, p is rounded to a multiple of 1/65,536, and the probability is that of the rounded p.
+    """
+    dropped = min(round(p * 2**16), 2**16 - 1)
+    count = shape.numel()
+    bits = torch.randint(-(2**63), 2**63 - 1, ((count + 3) // 4,)).view(torch.int16)
+    return bits[:count].to(dtype).ge_(dropped - 2**15).view(shape), 1 - dropped / 2**16
+
+
+class _GatedDropout(Function):
+    """With s = sigmoid(b) m / q, m the mask, q = 1 - p: y = a s, da = g s, db = g a s (1 - sigmoid(b)).
+
+    Where m is 1, sigmoid(b) = q s; where it is 0, so is db. Hence the gradient needs s alone.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, mask: Tensor, keep: float) -> Tensor:
+        value, gate = x.chunk(2, dim=-1)
+        scale = gate.sigmoid().mul_(mask).div_(keep)
+        ctx.keep = keep
+        ctx.save_for_backward(x, scale)
+        return value * scale
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            factor = (scale != 0).to(x.dtype) / ctx.keep
+            return *differentiable(lambda x: F.glu(x, dim=-1) * factor, (x,), gradient), None, None
+        to_x = torch.empty_like(x, memory_format=torch.contiguous_format)
+        to_value, to_gate = to_x.chunk(2, dim=-1)
+        torch.mul(gradient, scale, out=to_value)
+        torch.mul(to_value, x.chunk(2, dim=-1)[0], out=to_gate)
+        to_gate.addcmul_(to_gate, scale, value=-ctx.keep)
+        return to_x, None, None

@@ -1,0 +1,184 @@
+"""Many runs beside each other: commands in processes of one thread each, as many at a time as there are cores.
+
+The steps of a small model are too short to be shared among cores; several runs fill them, and one thread per run gives
+equal bits on machines of any size.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import UserError
+from .finetune import REPORT_FILE
+
+LOG_FILE = "log.txt"
+_TOLD = "lyra-hf: "  # begins the line in which the command line says what is wrong
+_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run to be made.
+
+    Attributes:
+        name: what it is called in messages.
+        command: program and arguments; it writes a training report into the folder as the last thing it does.
+        folder: where it writes; what it says on standard error is kept there too.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    folder: Path
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the folder holds the report."""
+        return (self.folder / REPORT_FILE).is_file()
+
+    def report(self) -> dict[str, Any]:
+        """The report of the finished run."""
+        report: dict[str, Any] = json.loads((self.folder / REPORT_FILE).read_text(encoding="utf-8"))
+        return report
+
+
+class Watcher(Protocol):
+    """Is told how the runs get on, from several threads."""
+
+    def started(self, run: Run) -> None:
+        """A run starts, or goes on."""
+
+    def said(self, run: Run, line: str) -> None:
+        """A run has written a line to standard error."""
+
+    def ended(self, run: Run, failure: str | None) -> None:
+        """A run is finished, or has failed for a reason told in one line."""
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_all(runs: Sequence[Run], watcher: Watcher, jobs: int | None = None) -> dict[str, str]:
+    """Make the runs. What is finished is not done again; what was broken off is started again, to go on by itself.
+
+    Args:
+        runs: the runs, each with a name and a folder of its own.
+        watcher: is told how they get on.
+        jobs: how many at a time; as many as there are cores unless told.
+
+    Returns:
+        Of the runs that failed, by name, the reason in one line.
+
+    Raises:
+        UserError: a folder holds a finished run of another command.
+    """
+    for run in runs:
+        if run.is_finished and _logged_command(run) != _title(run):
+            raise UserError(
+                f"{run.folder} holds a finished run of another command; delete that folder, or name another one"
+            )
+    processes = _Processes()
+    failures: dict[str, str] = {}
+    with ThreadPoolExecutor(jobs or cores()) as pool:
+        futures = {pool.submit(_make, run, watcher, processes): run.name for run in runs}
+        try:
+            for future in as_completed(futures):
+                failure = future.result()
+                if failure is not None:
+                    failures[futures[future]] = failure
+        except BaseException:  # Ctrl-C above all
+            pool.shutdown(wait=False, cancel_futures=True)
+            processes.end()
+            raise
+    return failures
+
+
+class _Processes:
+    """The processes that are running; once they have been ended, no further one starts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: list[subprocess.Popen[str]] = []
+        self.ended = False
+
+    def start(self, command: Sequence[str]) -> "subprocess.Popen[str] | None":
+        with self._lock:
+            if self.ended:
+                return None
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                env={**os.environ, **_THREADS},
+                start_new_session=True,  # Ctrl-C is for this process alone, which then ends the others
+            )
+            self._running.append(process)
+            return process
+
+    def end(self) -> None:
+        with self._lock:
+            self.ended = True
+            for process in self._running:
+                process.terminate()
+
+
+def _make(run: Run, watcher: Watcher, processes: _Processes) -> str | None:
+    """Make a run unless it is finished; the reason if it fails."""
+    failure = None
+    if not run.is_finished:
+        watcher.started(run)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            process = processes.start(run.command)
+        except OSError as error:
+            failure = f"{run.command[0]}: {error.strerror}"
+        else:
+            failure = _follow(run, watcher, process) if process is not None else "not started"
+    if not processes.ended:  # what the user has broken off has not failed
+        watcher.ended(run, failure)
+    return failure
+
+
+def _follow(run: Run, watcher: Watcher, process: "subprocess.Popen[str]") -> str | None:
+    """Pass on and log what a run says until it ends; the reason if it fails."""
+    last = ""
+    with process, (run.folder / LOG_FILE).open("w", encoding="utf-8") as log:
+        try:
+            log.write(_title(run) + "\n")
+            for line in process.stderr or ():
+                log.write(line)
+                log.flush()
+                last = line.strip() or last
+                watcher.said(run, line.strip())
+        except BaseException:
+            process.terminate()  # or leaving it would wait for its end
+            raise
+    if process.returncode == 0 and run.is_finished:
+        return None
+    if last.startswith(_TOLD):
+        return last.removeprefix(_TOLD)
+    return f"ended with status {process.returncode} and without a report" + (f" ({last})" if last else "")
+
+
+def _title(run: Run) -> str:
+    """The first line of a run's log; without the program, which may lie elsewhere the next time."""
+    return "$ " + shlex.join(run.command[1:]).replace("\n", "\\n")
+
+
+def _logged_command(run: Run) -> str | None:
+    try:
+        with (run.folder / LOG_FILE).open(encoding="utf-8") as log:
+            return log.readline().rstrip("\n")
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,56 @@
+"""What several runs of one task gave together, from their reports."""
+
+from collections.abc import Mapping
+from statistics import mean, stdev
+from typing import Any
+
+Report = Mapping[str, Any]
+_LOWER_IS_BETTER = {"rmse"}
+
+
+def greater_is_better(metric: str) -> bool:
+    """Whether a higher value of the metric is better."""
+    return metric not in _LOWER_IS_BETTER
+
+
+def best_run(reports: Mapping[str, Report]) -> str:
+    """The name of the run that is best on validation, by the metric that its epochs were picked by."""
+
+    def merit(name: str) -> float:
+        metric = reports[name]["metric"]
+        value = reports[name]["validation"][metric]
+        if value is None:  # undefined
+            return float("-inf")
+        return float(value) if greater_is_better(metric) else -float(value)
+
+    return max(reports, key=merit)
+
+
+def summarize(reports: Mapping[str, Report]) -> dict[str, Any]:
+    """Mean and standard deviation over the runs of each metric, the best run, and the reports themselves.
+
+    Args:
+        reports: the training reports of one task's runs, by the runs' names.
+    """
+    best = best_run(reports)
+    summary: dict[str, Any] = {"metric": reports[best]["metric"], "best": best}
+    for split in ("validation", "test"):
+        metrics = [report[split] for report in reports.values()]
+        summary[split] = None if None in metrics else _spread(metrics)
+    return {**summary, "runs": dict(reports)}
+
+
+def _spread(metrics: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """{"mean": ..., "std": ...} in the place of each metric; None where the data leave one undefined."""
+    spread: dict[str, Any] = {}
+    for name, first in metrics[0].items():
+        values = [entry[name] for entry in metrics]
+        if isinstance(first, Mapping):
+            spread[name] = _spread(values)
+        elif name == "n":
+            spread[name] = first
+        elif None in values:
+            spread[name] = None
+        else:
+            spread[name] = {"mean": mean(values), "std": stdev(values) if len(values) > 1 else 0.0}
+    return spread

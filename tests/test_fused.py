@@ -1,0 +1,132 @@
+"""Gradients written by hand: those of the formulas, and only where they are meant to serve."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lyra_hf import fused
+
+EPS = 1e-8
+
+
+@pytest.fixture(autouse=True)
+def at_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "MIN_SIZE", 0)
+
+
+def doubles(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+
+def formula(x: Tensor, weight: Tensor, eps: float = EPS) -> Tensor:
+    return x / torch.sqrt(torch.mean(x**2, dim=-1, keepdim=True) + eps) * weight
+
+
+class TestNorm:
+    @pytest.mark.parametrize("shape", [(1,), (7,), (1, 1), (5, 3), (2, 3, 4), (2, 0, 4)], ids=str)
+    def test_gradients(self, shape: tuple[int, ...]) -> None:
+        x, weight = doubles(*shape), doubles(shape[-1], seed=1)
+        assert torch.autograd.gradcheck(lambda x, weight: fused.rms_norm(x, weight, 0.1), (x, weight))
+        assert torch.autograd.gradgradcheck(lambda x, weight: fused.rms_norm(x, weight, 0.1), (x, weight))
+        torch.testing.assert_close(fused.rms_norm(x, weight, EPS), formula(x, weight), rtol=0, atol=1e-14)
+
+    @given(rows=st.integers(0, 40), size=st.integers(1, 40), scale=st.sampled_from([1e-6, 1.0, 1e4]))
+    def test_agrees_in_single_precision(self, rows: int, size: int, scale: float) -> None:
+        x = (scale * doubles(rows, size).detach()).float().requires_grad_()
+        weight, incoming = doubles(size, seed=1).detach().float().requires_grad_(), torch.ones(rows, size)
+        got, expected = fused.rms_norm(x, weight, EPS), formula(x, weight)
+        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
+        for one, other in zip(
+            torch.autograd.grad(got, (x, weight), incoming),
+            torch.autograd.grad(expected, (x, weight), incoming),
+            strict=True,
+        ):
+            torch.testing.assert_close(
+                one, other, rtol=2e-4, atol=1e-5 * max(1.0, float(other.abs().max())) if other.numel() else 0
+            )
+
+    def test_channel_by_channel(self) -> None:
+        # A gradient, or an input, whose channels are apart in memory.
+        x, weight, incoming = doubles(4, 2, 3), doubles(4, seed=1), doubles(4, 2, 3, seed=2).detach()
+        turned = x.permute(1, 2, 0)
+        for one, other in zip(
+            torch.autograd.grad(fused.rms_norm(turned, weight, EPS), (x, weight), incoming.permute(1, 2, 0)),
+            torch.autograd.grad(formula(turned, weight), (x, weight), incoming.permute(1, 2, 0)),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+    @pytest.mark.parametrize("frozen", ["x", "weight"])
+    def test_of_one_input_alone(self, frozen: str) -> None:
+        x, weight = doubles(3, 4), doubles(4, seed=1)
+        (x if frozen == "x" else weight).requires_grad_(False)
+        other = weight if frozen == "x" else x
+        for create_graph in (False, True):
+            got = torch.autograd.grad(fused.rms_norm(x, weight, EPS).sin().sum(), other, create_graph=create_graph)
+            expected = torch.autograd.grad(formula(x, weight).sin().sum(), other)
+            torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+
+    def test_a_row_of_zeros(self) -> None:
+        x, weight = torch.zeros(2, 5, dtype=torch.float64, requires_grad=True), doubles(5)
+        fused.rms_norm(x, weight, EPS).sum().backward()
+        assert x.grad is not None
+        torch.testing.assert_close(x.grad, (weight * EPS**-0.5).expand(2, 5).detach())
+
+
+class TestGatedDropout:
+    @pytest.mark.parametrize("shape", [(2,), (1, 2), (3, 4), (2, 3, 6)], ids=str)
+    def test_gradients(self, shape: tuple[int, ...]) -> None:
+        def function(x: Tensor) -> Tensor:
+            torch.manual_seed(0)  # the same mask every time
+            return fused.gated_dropout(x, 0.25, training=True)
+
+        assert torch.autograd.gradcheck(function, (doubles(*shape),))
+        assert torch.autograd.gradgradcheck(function, (doubles(*shape),))
+
+    @pytest.mark.parametrize("p", [1e-9, 0.2, 0.25, 0.9, 1 - 1e-9])
+    def test_is_dropout(self, p: float) -> None:
+        x = doubles(200, 64)
+        without = F.glu(x, dim=-1)
+        torch.manual_seed(0)
+        factor = fused.gated_dropout(x, p, training=True) / without
+        assert abs(float((factor == 0).double().mean()) - p) < 0.02
+        kept = factor[factor != 0]
+        torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - p)), rtol=2e-4 if p < 0.99 else 1, atol=0)
+
+    @pytest.mark.parametrize("p", [0.2, 0.5, 1 / 3])
+    def test_the_mean_stays(self, p: float) -> None:
+        torch.manual_seed(0)
+        mask, keep = fused.keep_mask(torch.Size([1_000_001]), p, torch.float32)
+        assert torch.equal(mask.unique(), torch.tensor([0.0, 1.0]))
+        assert abs(keep - (1 - p)) <= 2**-17
+        assert abs(float(mask.double().mean()) - keep) < 5 * (p * (1 - p) / 1e6) ** 0.5
+        # Neighbours come from one random number, and know nothing of each other.
+        centred = mask - keep
+        for distance in (1, 2, 3, 4):
+            assert abs(float((centred[distance:] * centred[:-distance]).mean())) < 2e-3
+
+    def test_without_training(self) -> None:
+        x = doubles(3, 4)
+        for p, training in ((0.5, False), (0.0, True)):
+            assert torch.equal(fused.gated_dropout(x, p, training=training), F.glu(x, dim=-1))
+
+
+class TestServes:
+    def test_where(self) -> None:
+        assert fused.serves(torch.zeros(1))
+        assert fused.serves(torch.zeros(1, dtype=torch.float64))
+        assert not fused.serves(torch.zeros(1, dtype=torch.bfloat16))
+        assert not fused.serves(torch.zeros(1, device="meta"))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert not fused.serves(torch.zeros(1))
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_half_precision_is_the_formula(self, dtype: torch.dtype) -> None:
+        x, weight = doubles(5, 8).to(dtype), doubles(8, seed=1).to(dtype)
+        got = fused.rms_norm(x, weight, EPS)
+        assert got.dtype == dtype
+        torch.testing.assert_close(got.double(), formula(x.double(), weight.double()), rtol=0.02, atol=0.02)
