@@ -47,6 +47,7 @@ def endtoend(settings: Settings) -> Iterator[Result]:
             unit="guides/s",
             letters_per_second=rate * COMMAND.length,
             ratio=engine_seconds / taken,
+            goal=COMMAND.rate_goal if contestant == "lyra-hf predict" and not settings.quick else None,
             note=note,
         )
     yield Result(

@@ -34,7 +34,7 @@ _WIDENED, _WIDENED_UP_TO = 16, 4_096
 def inference(settings: Settings) -> Iterator[Result]:
     """Every case on the CPU in float32."""
     for case in INFERENCE:
-        sequences = case.quick_sequences if settings.quick else case.sequences
+        sequences = sequences_of(case, quick=settings.quick)
         if sequences:
             yield from measure_case(case, sequences, settings.effort)
 
@@ -46,9 +46,9 @@ def gpu(settings: Settings) -> Iterator[Result]:
         return
     for dtype in (torch.float32, torch.bfloat16):
         for case in INFERENCE:
-            sequences = case.quick_sequences if settings.quick else case.sequences
+            sequences = sequences_of(case, quick=settings.quick)
             if case.length <= _WIDENED_UP_TO:
-                sequences *= _WIDENED
+                sequences = {name: _WIDENED * number for name, number in sequences.items()}
                 case = replace(case, batches=tuple(_WIDENED * batch for batch in case.batches))
             if sequences:
                 yield from measure_case(case, sequences, settings.effort, torch.device("cuda"), dtype)
@@ -56,17 +56,17 @@ def gpu(settings: Settings) -> Iterator[Result]:
 
 def measure_case(
     case: InferenceCase,
-    sequences: int,
+    sequences: dict[str, int],
     effort: Effort,
     device: torch.device = CPU,
     dtype: torch.dtype = torch.float32,
 ) -> Iterator[Result]:
-    """The results of a case; all contestants read the same sequences and hand their outputs to the CPU.
+    """The results of a case, with so many sequences a round for each contestant; all hand their outputs to the CPU.
 
     In bfloat16 the definition runs under autocast, as its FFT knows no bfloat16; ours are cast.
     """
-    array = random_ids(case.alphabet, sequences, case.length)
-    ids = torch.from_numpy(array).long().to(device)
+    array = random_ids(case.alphabet, max(sequences.values()), case.length)
+    ids = torch.from_numpy(array[: sequences[case.contestants[0]]]).long().to(device)
     model = released_model(case.alphabet)
     definition = definition_forward(model, device, dtype)
     model.to(device, dtype)
@@ -75,13 +75,13 @@ def measure_case(
     notes = {}
     for name in case.contestants:
         if name == "engine":
-            runs[name] = partial(engine_outputs, Predictor(model, device), encoded(array))
+            runs[name] = partial(engine_outputs, Predictor(model, device), encoded(array[: sequences[name]]))
             continue
         batch = best_batch(forwards[name], ids, case.batches)
         runs[name] = partial(run_batches, forwards[name], ids, batch)
         notes[name] = f"batch {batch:,}"
     seconds = compare(runs, effort)
-    rates = {name: seconds[name].rate(sequences) for name in runs}
+    rates = {name: seconds[name].rate(sequences[name]) for name in runs}
     title = case.name if dtype == torch.float32 else f"{case.name}, {str(dtype).removeprefix('torch.')}"
     for name, rate in rates.items():
         yield rate_result(
@@ -93,6 +93,14 @@ def measure_case(
             goal=case.goals.get(name) if device == CPU else None,
             note=notes.get(name, ""),
         )
+
+
+def sequences_of(case: InferenceCase, *, quick: bool) -> dict[str, int]:
+    """How many sequences each contestant reads in a round; none at all if the case is left out."""
+    plain, engine = (
+        (case.quick_sequences, case.quick_engine_sequences) if quick else (case.sequences, case.engine_sequences)
+    )
+    return {name: engine if name == "engine" else plain for name in case.contestants} if plain else {}
 
 
 def best_batch(forward: Forward, ids: Tensor, batches: tuple[int, ...]) -> int:

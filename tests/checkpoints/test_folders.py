@@ -1,5 +1,5 @@
 import pytest
-from small_training import small_model
+from small_models import build
 
 from lyra_hf import LyraForRegression
 from lyra_hf.checkpoints.folders import save_checkpoint
@@ -13,7 +13,7 @@ def contents(folder):
 
 def test_the_folder_is_made_with_its_parents(tmp_path):
     folder = tmp_path / "some" / "model"
-    save_checkpoint(small_model(), folder, {"report.json": "{}\n"})
+    save_checkpoint(build(LyraForRegression), folder, {"report.json": "{}\n"})
     assert set(contents(folder)) == {*FILES, "report.json"}
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
     assert (folder / "report.json").read_text() == "{}\n"
@@ -21,10 +21,10 @@ def test_the_folder_is_made_with_its_parents(tmp_path):
 
 
 def test_old_files_are_replaced_and_others_stay(tmp_path):
-    save_checkpoint(small_model(seed=1), tmp_path)
+    save_checkpoint(build(LyraForRegression, seed=1), tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
     before = contents(tmp_path)
-    save_checkpoint(small_model(seed=2), tmp_path)
+    save_checkpoint(build(LyraForRegression, seed=2), tmp_path)
     after = contents(tmp_path)
     assert after["notes.txt"] == b"mine"
     assert set(after) == {*FILES, "notes.txt"}
@@ -40,8 +40,8 @@ def test_what_breaks_off_changes_nothing(tmp_path, is_new):
 
     folder = tmp_path / "model"
     if not is_new:
-        save_checkpoint(small_model(seed=1), folder)
+        save_checkpoint(build(LyraForRegression, seed=1), folder)
     before = None if is_new else contents(folder)
     with pytest.raises(OSError, match="no space left"):
-        save_checkpoint(Full(small_model(seed=2).config), folder)
+        save_checkpoint(Full(build(LyraForRegression, seed=2).config), folder)
     assert (contents(folder) if folder.exists() else None) == before
