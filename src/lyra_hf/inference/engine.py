@@ -72,10 +72,13 @@ class Layer(NamedTuple):
     mix_weight: Tensor  # (M, 2H, H)
     mix_bias: Tensor  # (M, 2H, 1)
 
-    def mix(self, y: Tensor) -> Tensor:
-        """From the convolution's output (M * H, n) to what is added to the residual (M, H, n)."""
-        # In place, as nothing else needs y; the exact form, with erf.
-        y = torch.ops.aten.gelu_(y).view(self.mix_weight.shape[0], -1, y.shape[-1])
+    def mix(self, y: Tensor, columns: int) -> Tensor:
+        """From the convolution's output (M * H, n) to what is added to the residual (M, H, n), `columns` at a time."""
+        parts = [self._mix(part) for part in y.view(self.mix_weight.shape[0], -1, y.shape[-1]).split(columns, dim=-1)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+    def _mix(self, y: Tensor) -> Tensor:
+        y = torch.ops.aten.gelu_(y)  # in place, as nothing else needs y; the exact form, with erf
         z = torch.baddbmm(self.mix_bias, self.mix_weight, y.to(self.mix_weight.dtype))
         return F.glu(z, dim=1)
 
@@ -271,7 +274,7 @@ class LyraEngine:
             carries = absorb(rows, operators, sequences)
             before = [None] * len(carries) if initial is None else initial(index, carries)
             y = emit(torch.bmm(operators.inside, rows), operators, carries, before)
-        change = layer.mix(y.flatten(1)).to(self.dtype)  # (M, H, (Q - skip) * G * B)
+        change = layer.mix(y.flatten(1), self._letters_at_once).to(self.dtype)  # (M, H, (Q - skip) * G * B)
         return change.unflatten(2, (positions - skip, segments, sequences))
 
     def leave(self, index: int, batch: Batch, initial: Initial) -> list[Carry]:

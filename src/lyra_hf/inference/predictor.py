@@ -25,9 +25,9 @@ from .workers import Workers
 # Sequences taken from an iterable at once, to be sorted by length; bounds the memory for inputs.
 _WINDOW = 65_536
 # Letters in a batch, padding included: what a thread computes without another's help, and what fills a GPU.
-_LETTERS_PER_BATCH = {"cpu": 32_768, "cuda": 1 << 20}
+_LETTERS_PER_BATCH = {"cpu": 131_072, "cuda": 1 << 20}
 # Letters in a block of a long sequence, of which segments make the products large enough.
-_LETTERS_PER_BLOCK = {"cpu": 8192, "cuda": 1 << 18}
+_LETTERS_PER_BLOCK = {"cpu": 16_384, "cuda": 1 << 18}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ of a sequence, B sequences, S = G * B columns, segments before sequences.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from threading import Lock
 from typing import NamedTuple
 
@@ -146,7 +147,9 @@ class Carry:
 
     def __init__(self, added: Tensor, turn: Tensor) -> None:
         self.count = added.shape[1]
-        size = math.isqrt(self.count - 1) + 1
+        root = math.isqrt(self.count)
+        # A size that leaves no rest saves a copy.
+        size = next((size for size in range(root, root // 2, -1) if self.count % size == 0), root + 1)
         groups = -(-self.count // size)
         if groups * size > self.count:
             whole = added.new_zeros(added.shape[0], groups * size, *added.shape[2:])
@@ -156,22 +159,24 @@ class Carry:
         # States at far ends, as if nothing had come before the group: (C, groups, size, B, N/2).
         self._inside = added.unflatten(1, (groups, size))
         turn = turn[:, None, None]  # (C, 1, 1, N/2)
-        for index in range(1, size):
-            self._inside[:, :, index].addcmul_(turn, self._inside[:, :, index - 1])
+        for before, state in pairwise(self._inside.unbind(2)):
+            state.addcmul_(turn, before)
         powers = [torch.ones_like(turn)]
         for _ in range(size):
             powers.append(powers[-1] * turn)
         self._powers = torch.stack(powers, dim=2)  # (C, 1, size + 1, 1, N/2)
+        self._known: tuple[Tensor | None, Tensor] | None = None
 
     def _before_groups(self, initial: Tensor | None) -> Tensor:
         """States before each group: (C, groups, B, N/2)."""
-        ends = self._inside[:, :, -1]
-        before = torch.empty_like(ends)
-        before[:, 0] = 0 if initial is None else initial
-        turn = self._powers[:, 0, -1]  # (C, 1, N/2)
-        for group in range(1, ends.shape[1]):
-            torch.addcmul(ends[:, group - 1], turn, before[:, group - 1], out=before[:, group])
-        return before
+        if self._known is None or self._known[0] is not initial:
+            ends = self._inside[:, :, -1]
+            turn = self._powers[:, 0, -1]  # (C, 1, N/2)
+            before = [torch.zeros_like(ends[:, 0]) if initial is None else initial]
+            for end in ends.unbind(1)[:-1]:
+                before.append(torch.addcmul(end, turn, before[-1]))
+            self._known = initial, torch.stack(before, dim=1)
+        return self._known[1]
 
     def end(self, initial: Tensor | None = None) -> Tensor:
         """The state (C, B, N/2) after the last segment, from the one before the first (zero if None)."""
@@ -182,9 +187,10 @@ class Carry:
     def before(self, initial: Tensor | None = None) -> Tensor:
         """The states (C, G, B, N/2) before each segment, from the one before the first (zero if None)."""
         before = self._before_groups(initial).unsqueeze(2)  # (C, groups, 1, B, N/2)
-        rest = torch.addcmul(self._inside[:, :, :-1], self._powers[:, :, 1:-1], before)
-        states = torch.cat([before, rest], dim=2).flatten(1, 2)  # (C, groups * size, B, N/2)
-        return states[:, : self.count]
+        states = torch.empty(self._inside.shape, dtype=before.dtype, device=before.device)
+        states[:, :, :1] = before
+        torch.addcmul(self._inside[:, :, :-1], self._powers[:, :, 1:-1], before, out=states[:, :, 1:])
+        return states.flatten(1, 2)[:, : self.count]  # (C, groups, size, B, N/2) -> (C, G, B, N/2)
 
 
 def absorb(u: Tensor, operators: Operators, sequences: int) -> list[Carry]:
@@ -200,8 +206,9 @@ def absorb(u: Tensor, operators: Operators, sequences: int) -> list[Carry]:
 
 def emit(y: Tensor, operators: Operators, carries: Sequence[Carry], initial: Sequence[Tensor | None]) -> Tensor:
     """Add to y (C, Q, G * B), in place, what the carried states give; `initial` is what came before each direction."""
-    states = [carry.before(first) for carry, first in zip(carries, initial, strict=True)]
-    states[1:] = [state.flip(1) for state in states[1:]]
-    # (C, G, B, directions, N / 2 / directions) -> (C, G * B, N)
-    rows = torch.view_as_real(torch.stack(states, dim=3)).flatten(3).flatten(1, 2)
+    states, *others = [carry.before(first) for carry, first in zip(carries, initial, strict=True)]
+    if others:
+        states = torch.stack([states, others[0].flip(1)], dim=3).flatten(3)
+    # (C, G, B, N / 2), the directions side by side -> (C, G * B, N)
+    rows = torch.view_as_real(states).flatten(3).flatten(1, 2)
     return y.baddbmm_(operators.emit, rows.transpose(1, 2))
