@@ -116,3 +116,13 @@ class TestSaving:
                 parameter.mul_(1.1)
             assert not torch.allclose(other(ids).logits, expected)
             assert torch.equal(model(ids).logits, expected)
+
+
+def test_a_copy_in_a_hub_repository_is_complete():
+    """transformers finds every flat file that the model needs by following its relative imports."""
+    from transformers.dynamic_module_utils import get_relative_import_files
+
+    import lyra_hf.modeling_lyra
+
+    found = {Path(path).stem for path in get_relative_import_files(lyra_hf.modeling_lyra.__file__)}
+    assert found == {"alphabets", "configuration_lyra", "fused", "labels", "precision", "ssm", "words"}

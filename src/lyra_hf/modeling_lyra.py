@@ -23,7 +23,6 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput, TokenClassifierOutput
 from transformers.utils.generic import can_return_tuple
 
-from . import words
 from .alphabets import PAD_ID, get_alphabet
 from .configuration_lyra import LyraConfig
 from .fused import gated_dropout, rms_norm
@@ -39,6 +38,8 @@ from .ssm import (
     toeplitz_convolution,
     toeplitz_matrix,
 )
+from .words import read as read_words
+from .words import serve as words_serve
 
 
 class LyraRMSNorm(nn.Module):
@@ -373,8 +374,8 @@ class LyraModel(LyraPreTrainedModel):
 
     def read(self, input_ids: Tensor, pair_ids: Tensor | None, mask: Tensor) -> Tensor:
         """Encoder and PGCs: from token ids (B, L), of a pair both members', and a mask (B, L) to (B, L, H)."""
-        if words.serve(self.encoder, self.pgc, input_ids):  # the same numbers, from each distinct word of letters once
-            return words.read(self.encoder, self.pgc, input_ids, pair_ids, mask)
+        if words_serve(self.encoder, self.pgc, input_ids):  # the same numbers, from each distinct word of letters once
+            return read_words(self.encoder, self.pgc, input_ids, pair_ids, mask)
         return self.gate(self.encoder(input_ids, pair_ids), mask)
 
     def gate(self, hidden_states: Tensor, mask: Tensor) -> Tensor:

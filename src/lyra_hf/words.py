@@ -36,9 +36,10 @@ def serve(encoder: nn.Module, pgcs: nn.ModuleList, input_ids: Tensor) -> bool:
     return (
         input_ids.numel() >= MIN_POSITIONS
         and serves(next(encoder.parameters()))
-        and all(
-            type(pgc.conv) is nn.Conv1d and not (pgc._forward_hooks or pgc._forward_pre_hooks or pgc._backward_hooks)
-            for pgc in pgcs
+        and all(type(pgc.conv) is nn.Conv1d for pgc in pgcs)
+        and not any(
+            module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+            for module in (*encoder.modules(), *pgcs.modules())
         )
     )
 

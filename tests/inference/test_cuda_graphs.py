@@ -29,7 +29,7 @@ def machine(monkeypatch):
     captured = []
 
     @contextlib.contextmanager
-    def capture(graph):
+    def capture(graph, *, stream, capture_error_mode):
         captured.append(graph)
         FakeGraph.capturing = graph
         yield
@@ -38,6 +38,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
     monkeypatch.setattr(torch.cuda, "current_stream", FakeStream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "device", lambda device: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
     monkeypatch.setattr(torch.cuda, "graph", capture)
     return captured

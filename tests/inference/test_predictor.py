@@ -10,11 +10,13 @@ from lyra_hf import (
     LyraForRegression,
     LyraForSequenceClassification,
     LyraForTokenClassification,
+    LyraModel,
     Predictor,
     UserError,
     build_tokenizer,
 )
 from lyra_hf.checkpoints import checkpoint_names
+from lyra_hf.inference import engine as engine_module
 from lyra_hf.inference import predictor as predictor_module
 from lyra_hf.inference.batching import SmallerBatchesWarning
 from lyra_hf.inference.engine import LyraEngine
@@ -542,3 +544,38 @@ class TestScan:
         model.lyra.encoder.weight.data *= 2
         _, forward, _ = windows_of(WITH_CODES, 12, 5)
         assert_equal(predictor.scan(WITH_CODES, 12, 5).forward, plain(model, forward))
+
+
+@pytest.mark.parametrize("letter", ["A", "N"])
+def test_long_runs_of_one_letter_lose_no_digits(letter):
+    model = build(LyraForRegression, num_labels=1)
+    for length in (8_192, 40_000):
+        ids = torch.from_numpy(Predictor(model).encoder.encode(letter * length)).long()[None]
+        with torch.inference_mode():
+            exact = copy.deepcopy(model).double()(ids).logits.item()
+        assert abs(Predictor(model)([letter * length])[0] - exact) < 2e-6
+
+
+def test_a_mixture_of_guides_with_and_without_n_makes_each_table_once(monkeypatch):
+    made = []
+    monkeypatch.setattr(engine_module, "LETTERS_BEFORE_LARGE_TABLES", 0)
+    plain = engine_module.PrefixSums
+    monkeypatch.setattr(engine_module, "PrefixSums", lambda *given: made.append(given[0]) or plain(*given))
+    predictor = Predictor(build(LyraForRegression))
+    for _ in range(3):
+        predictor(["ACGTACGTACGTACGT"] * 3)
+        predictor(["ACGTACGTACGTACGN"] * 3)
+    assert len(made) == 2
+
+
+def test_autocast_around_a_predictor_changes_nothing():
+    predictor = Predictor(build(LyraForRegression))
+    sequences = ["ACGT" * 8, "ACGT" * 100]
+    expected = predictor(sequences)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(predictor(sequences), expected)
+
+
+def test_a_model_without_a_head_is_refused():
+    with pytest.raises(UserError, match="LyraModel has no head"):
+        Predictor(build(LyraModel))

@@ -31,7 +31,7 @@ def test_beginnings_from_the_table_change_no_score(conv_kernel, members, monkeyp
     for length in (1, 6, 7, 8, 9, 30, 100):
         ids = random_ids(40, length, vocab_size=6).byte()  # [UNK] and the four letters
         assert torch.allclose(scores(engine, ids), scores(plain, ids), atol=1e-6)
-    assert engine._prefixes is not None
+    assert engine._prefixes
 
 
 def test_all_beginnings_are_told_apart():
@@ -42,18 +42,18 @@ def test_all_beginnings_are_told_apart():
     with torch.inference_mode():
         expected = model(ids.long()).logits
     assert torch.allclose(engine.in_units(scores(engine, ids))[0], expected, atol=1e-5)
-    assert engine._prefixes is not None
+    assert engine._prefixes
 
 
 def test_models_of_two_directions_and_padded_batches_do_without():
     ids = random_ids(4, 30, vocab_size=6).byte()
     both = LyraEngine([build(LyraForRegression, bidirectional=True)])
     scores(both, ids)
-    assert both._prefixes is None
+    assert not both._prefixes
     engine = LyraEngine([build(LyraForRegression)])
     with torch.inference_mode():
         engine.scores(engine.lay_out(engine.table_for(ids), ids, torch.tensor([30, 30, 30, 29])))
-    assert engine._prefixes is None
+    assert not engine._prefixes
 
 
 def test_the_table_is_bounded():

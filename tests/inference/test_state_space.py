@@ -56,7 +56,7 @@ class Layer:
         each = [[make_convolution(10 * direction + seed) for seed in range(members)] for direction in range(directions)]
         self.directions = directions
         self.scale = 1 + 0.3 * normal(members * CHANNELS, seed=99)
-        self.space = StateSpace(each, self.scale, dtype)
+        self.space = StateSpace(each, self.scale, torch.device("cpu"), dtype)
         self.parameters = [parameters_of(convolutions) for convolutions in each]
         self.skip = sum(torch.cat([convolution.D.detach() for convolution in members]) for members in each)
 

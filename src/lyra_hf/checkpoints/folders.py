@@ -28,8 +28,9 @@ def save_checkpoint(model: LyraPreTrainedModel, folder: Path, further: dict[str,
             build_tokenizer(model.config.alphabet).save_pretrained(beside)
         for name, content in (further or {}).items():
             (beside / name).write_text(content, encoding="utf-8")
+        mode = (beside / "config.json").stat().st_mode
         for path in beside.iterdir():
-            path.chmod(0o644)  # safetensors are written for their owner alone
+            path.chmod(mode)  # safetensors are written for their owner alone
             path.replace(folder / path.name)
         beside.rmdir()
     except BaseException:

@@ -87,14 +87,29 @@ class Batches:
     def plan(self, lengths: Indices, rows: Indices) -> Iterator[Indices]:
         """Some rows in batches of like length, the longest first."""
         rows = rows[np.argsort(-lengths[rows], kind="stable")]
-        share = int(lengths[rows].sum()) // (4 * self.workers)
-        letters = min(self.letters, max(share, self.letters // 8))
+        letters = self._share(int(lengths[rows].sum()))
         done = 0
         while done < rows.size:
-            size = max(1, letters // max(1, int(lengths[rows[done]])))
-            size = min(self.batch_size or size, self._most)
+            size = self._size(letters, int(lengths[rows[done]]))
             yield rows[done : done + size]
             done += size
+
+    def plan_windows(self, count: int, length: int) -> Iterator[Indices]:
+        """So many windows of one length in batches, in order; made one by one, as a chromosome has very many."""
+        letters = self._share(count * length)
+        done = 0
+        while done < count:
+            size = self._size(letters, length)
+            yield np.arange(done, min(done + size, count))
+            done += size
+
+    def _share(self, total: int) -> int:
+        """Letters in a batch of a job of `total` letters: every worker should have some."""
+        return min(self.letters, max(total // (4 * self.workers), self.letters // 8))
+
+    def _size(self, letters: int, length: int) -> int:
+        """Sequences of a length in a batch of so many letters."""
+        return min(self.batch_size or max(1, letters // max(1, length)), self._most)
 
     def halving(self, compute: Callable[[Indices], None]) -> Callable[[Indices], None]:
         """What computes a batch, or, if that is too big for the memory, its halves.

@@ -112,7 +112,7 @@ class LyraEngine:
         self.head_weight = self._stack([head.weight for head in heads])  # (M, O, H)
         self.head_bias = self._stack([head.bias for head in heads]).unsqueeze(-1)  # (M, O, 1)
         self._making = Lock()
-        self._prefixes: tuple[Table, PrefixSums] | None = None
+        self._prefixes: dict[KmerTable, PrefixSums] = {}
         self._letters_at_once = _LETTERS_AT_ONCE if self.device.type == "cpu" else sys.maxsize
         # With one layer and a mean, what goes round the layer is a sum of the tables' rows.
         self._residual_is_a_sum = len(self.layers) == 1 and isinstance(self.pool, MeanPool) and not self.per_residue
@@ -125,9 +125,9 @@ class LyraEngine:
         if self.config.bidirectional:
             backward = [member.backward_convolution for member in members]
             directions.append([convolution for convolution in backward if convolution is not None])
-        scale = torch.cat([member.norm.weight.detach() for member in members]).to(self.device)
+        scale = torch.cat([member.norm.weight.detach() for member in members])
         return Layer(
-            StateSpace(directions, scale, self.dtype),
+            StateSpace(directions, scale, self.device, self.dtype),
             self._stack([member.output_linear.weight for member in members], mix_dtype),
             self._stack([member.output_linear.bias for member in members], mix_dtype).unsqueeze(-1),
         )
@@ -198,7 +198,7 @@ class LyraEngine:
 
     def sequence_scores(self, pooled: Partial, lengths: Tensor) -> Tensor:
         """The heads' scores (M, B, O) of sequences of some lengths (B,), from what the pool has of them."""
-        return self.head(self.pool.finish(pooled, lengths)).transpose(1, 2)
+        return self.head(self.pool.finish(pooled, lengths).to(self.dtype)).transpose(1, 2)
 
     def _parts(self, batch: Batch) -> list[Batch]:
         """A batch in as many sequences at a time as the caches hold the activations of."""
@@ -218,11 +218,13 @@ class LyraEngine:
             u = self.front.look_up(table.normed, part.codes)  # (M, H, Q, G, B)
             partials.append(self.pool.partial(self.change(0, u, initial, skip), part.mask, part.lengths))
         changes = concatenated(partials)
-        rows = batch.codes.permute(2, 1, 0).flatten(1)  # (B, G * Q)
-        sums = F.embedding_bag(rows, table.hidden_rows, mode="sum")  # (B, M * H)
+        # A bag for each segment: it adds one row after the other, and long sums would lose digits.
+        rows = batch.codes.permute(2, 1, 0)  # (B, G, Q)
+        bags = F.embedding_bag(rows.flatten(0, 1), table.hidden_rows, mode="sum")  # (B * G, M * H)
+        sums = bags.view(*rows.shape[:2], -1).sum(1)  # (B, M * H)
         if prefixes is not None:
             sums += prefixes(batch.codes)
-        return self.pool.join(changes, Partial(sums.T.reshape(changes.vectors.shape)))
+        return Partial(changes.vectors + sums.T.reshape(changes.vectors.shape))
 
     def _prefixes_for(self, batch: Batch) -> PrefixSums | None:
         """The sums over the first positions, if they hold for a batch and are worth their making."""
@@ -234,13 +236,13 @@ class LyraEngine:
         if not self.front.reach < letters < positions or self.front.letters_seen < LETTERS_BEFORE_LARGE_TABLES:
             return None
         with self._making:
-            if self._prefixes is None or self._prefixes[0] is not table:
+            if table not in self._prefixes:
 
                 def change(codes: Tensor) -> Tensor:
                     return self.change(0, self.front.look_up(table.normed, codes), None)
 
-                self._prefixes = table, PrefixSums(table, self.front.reach, change)
-            return self._prefixes[1]
+                self._prefixes[table] = PrefixSums(table, self.front.reach, change)
+            return self._prefixes[table]
 
     def hidden(self, batch: Batch, initial: Initial | None = None, layers: int | None = None) -> Tensor:
         """The vectors (M, H, Q, G, B) after some S4D layers, all unless told; anything at padding."""

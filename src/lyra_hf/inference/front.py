@@ -22,7 +22,7 @@ from torch import Tensor
 from ..configuration_lyra import LyraConfig
 from ..modeling_lyra import LyraModel
 from .gates import Gate
-from .tables import LETTERS_BEFORE_LARGE_TABLES, MAX_HALF_ROWS, HalvesTable, KmerTable, Table, find_symbols, table_depth
+from .tables import LETTERS_BEFORE_LARGE_TABLES, MAX_HALF_SIZE, HalvesTable, KmerTable, Table, find_symbols, table_depth
 
 
 class Front:
@@ -70,7 +70,8 @@ class Front:
 
     def _can_be_halved(self, table: KmerTable) -> bool:
         k = table.k + self.config.conv_kernel // 2
-        return table.depth == len(self.gates) - 1 and table.base**k <= MAX_HALF_ROWS
+        width = len(self._members) * self.config.hidden_size
+        return table.depth == len(self.gates) - 1 and table.base**k * width <= MAX_HALF_SIZE
 
     def look_up(self, columns: Tensor, codes: Tensor) -> Tensor:
         """Columns (M * C, V ** k) of a table for codes (...): (M, C, ...)."""

@@ -5,6 +5,7 @@ shape, they are launched together from then on. Large batches gain nothing, and 
 """
 
 from collections.abc import Callable
+from threading import Lock
 from typing import NamedTuple
 
 import torch
@@ -32,9 +33,14 @@ class GraphedFunction:
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self._function = function
         self._captured: dict[tuple[int, ...], _Captured | None] = {}
+        self._lock = Lock()  # a graph has one place for what it is given, and one for its result
 
     def __call__(self, given: Tensor) -> Tensor:
         """The function's value."""
+        with self._lock, torch.cuda.device(given.device):
+            return self._call(given)
+
+    def _call(self, given: Tensor) -> Tensor:
         place = tuple(given.shape)
         if given.numel() > MOST_LETTERS or (place not in self._captured and len(self._captured) >= _MOST_SHAPES):
             return self._function(given)
@@ -56,6 +62,6 @@ class GraphedFunction:
             self._function(own)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
             result = self._function(own)
         return _Captured(graph, own, result)

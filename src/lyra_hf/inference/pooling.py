@@ -57,8 +57,8 @@ class MeanPool:
         return Partial((hidden if mask is None else hidden * mask).sum((2, 3)))
 
     def join(self, first: Partial, second: Partial) -> Partial:
-        """The sums of both."""
-        return Partial(first.vectors + second.vectors)
+        """The sums of both, in float64: a chromosome is some ten thousand pieces."""
+        return Partial(first.vectors.double() + second.vectors)
 
     def finish(self, partial: Partial, lengths: Tensor) -> Tensor:
         """Sums over lengths."""

@@ -1,6 +1,6 @@
 """Scores any number of sequences: plans batches, has them computed side by side, and puts the results in order."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..alphabets import get_alphabet
 from ..errors import UserError
-from ..modeling_lyra import LyraForTokenClassification, LyraPreTrainedModel
+from ..modeling_lyra import LyraForSequenceClassification, LyraForTokenClassification, LyraPreTrainedModel
 from ..tokenization_lyra import SequenceEncoder
 from .batching import Batches, Indices, Rows
 from .encoding import EncodedSequences, encode_texts, find_fault, offsets_of
@@ -48,7 +48,7 @@ class WindowScores:
 
     @property
     def starts(self) -> npt.NDArray[np.int64]:
-        """Where each window begins in the sequence, from 0: (N,)."""
+        """Where each window begins, from 0, in letters (white space is none): (N,)."""
         return np.arange(len(self.forward), dtype=np.int64) * self.stride
 
 
@@ -77,6 +77,8 @@ class Predictor:
             self.device = choose_device(device)
         else:
             self.device = model.device if device is None else choose_device(device)
+        if not isinstance(model, LyraForSequenceClassification | LyraForTokenClassification):
+            raise UserError(f"a {type(model).__name__} has no head to predict with")
         self.model = model.to(self.device).eval()
         self.config = self.model.config
         self.encoder = SequenceEncoder(self.config.alphabet)
@@ -133,6 +135,10 @@ class Predictor:
 
     def predict_encoded(self, encoded: EncodedSequences) -> Predictions:
         """Outputs of sequences given as token ids, in order."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self._predict(encoded)
+
+    def _predict(self, encoded: EncodedSequences) -> Predictions:
         scorer = self._scorer()
         rows = Rows(encoded, pairs=self.config.pair_input)
         offsets = offsets_of(rows.lengths) if self.per_residue else None
@@ -149,7 +155,7 @@ class Predictor:
 
         scorer.engine.expect(int(rows.lengths.sum()))
         is_long = rows.lengths > scorer.block_length
-        self._run(predict, rows.lengths, np.flatnonzero(~is_long))
+        self._run(predict, self._batches.plan(rows.lengths, np.flatnonzero(~is_long)))
         for index in np.flatnonzero(is_long).tolist():
             place = slice(index, index + 1) if offsets is None else slice(offsets[index], offsets[index + 1])
             scorer.long(rows.one(index), logits[place])
@@ -191,7 +197,8 @@ class Predictor:
                 scores[strand, chosen] = scorer.batch(part.flip(1) if strand else part)
 
         scorer.engine.expect(len(strands) * count * window)
-        self._run(predict, np.full(count, window), np.arange(count))
+        with torch.autocast(self.device.type, enabled=False):
+            self._run(predict, self._batches.plan_windows(count, window))
         # A model that averages over the strands scores both alike.
         results = [self._without_single_output(part) for part in scores]
         return WindowScores(window, stride, results[0], results[-1] if complements else None)
@@ -205,9 +212,9 @@ class Predictor:
             self._snapshot = [tensor.detach().clone() for tensor in tensors]
         return self._scores
 
-    def _run(self, predict: Callable[[Indices], None], lengths: Indices, rows: Indices) -> None:
+    def _run(self, predict: Callable[[Indices], None], batches: Iterator[Indices]) -> None:
         """Predict some rows, batch by batch."""
-        for _ in self._workers.map(self._batches.halving(predict), self._batches.plan(lengths, rows)):
+        for _ in self._workers.map(self._batches.halving(predict), batches):
             pass
 
     def _without_single_output(self, outputs: FloatArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 In a model that reads in one direction, the output of the S4D layer at a position depends on the letters up to a few
 behind it, and on nothing that follows. So the first positions of all sequences that begin alike are alike, and there
-are few enough beginnings of a handful of letters to compute them once. It saves a sixth of the work on guides.
+are few enough beginnings of a handful of letters to compute them once. It saves a fifth of the work on guides.
 """
 
 from collections.abc import Callable

@@ -69,8 +69,11 @@ class Scorer:
                 done += scores.shape[1]
 
     def complement(self, ids: Tensor) -> Tensor:
-        """The complements of token ids, uint8."""
-        return torch.tensor(get_alphabet(self.engine.config.alphabet).complement_ids, dtype=torch.uint8)[ids.int()]
+        """The complements of token ids (uint8, on the CPU, at least one)."""
+        partner = get_alphabet(self.engine.config.alphabet).complement_ids
+        table = bytes(partner) + bytes(256 - len(partner))
+        turned = bytearray(ids.contiguous().numpy().data).translate(table)  # a byte a letter, however long it is
+        return torch.frombuffer(turned, dtype=torch.uint8).view(ids.shape)
 
     def _scores(self, ids: Tensor, lengths: Tensor | None) -> Tensor:
         table = self.engine.table_for(ids)

@@ -43,16 +43,23 @@ class StateSpace:
 
     Args:
         convolutions: the members' convolutions, a list for each direction: forward, and backward if there is one.
-        scale: (C,), the weight of the norm before, which is folded into what enters.
+        scale: (C,), float64, the weight of the norm before, which is folded into what enters.
+        device: where to compute.
         dtype: float32 or float64, of the operators.
     """
 
-    def __init__(self, convolutions: Sequence[Sequence[LyraS4DConvolution]], scale: Tensor, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        convolutions: Sequence[Sequence[LyraS4DConvolution]],
+        scale: Tensor,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
         self.modes = [_stacked_modes(members) for members in convolutions]
         skips = [torch.cat([member.D.detach().double() for member in members]) for members in convolutions]
         self.skip = torch.stack(skips).sum(0)  # (C,)
-        self.scale = scale.double().cpu()
-        self.device, self.dtype = scale.device, dtype
+        self.scale = scale.double()
+        self.device, self.dtype = device, dtype
         self._making = Lock()
         self._whole: Tensor | None = None
         self._operators: dict[int, Operators] = {}

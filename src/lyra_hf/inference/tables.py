@@ -20,8 +20,8 @@ from .gates import Gate, normalize
 
 # Rows of a table: as many as a processor's cache holds of one channel, with all 3-mers of proteins among them.
 MAX_TABLE_ROWS = 20_000
-# Rows of each half of a divided table, which lies in main memory (64 MB at this size and 64 channels).
-MAX_HALF_ROWS = 250_000
+# Numbers in each half of a divided table, which lies in main memory: 64 MB in float32.
+MAX_HALF_SIZE = 16_000_000
 # A large table takes some tenths of a second to make; it is made once so many letters have been scored.
 LETTERS_BEFORE_LARGE_TABLES = 2_000_000
 _ROWS_AT_ONCE = 16_384  # while it is made

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock
+from threading import local
 from typing import TypeVar
 
 import torch
@@ -41,7 +41,8 @@ class Workers:
                 yield result
             return
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="lyra")
+            # PyTorch counts threads for each thread that calls it.
+            self._pool = ThreadPoolExecutor(self.threads, "lyra", initializer=torch.set_num_threads, initargs=(1,))
         waiting: deque[Future[Result]] = deque()
         with _one_thread_per_operation():
             try:
@@ -68,24 +69,28 @@ def keep_freed_memory() -> None:
 
 
 _LARGE_BLOCK = 31 << 20
-_lock = Lock()
-_users = 0
-_threads_before = 1
+
+
+class _Standing(local):
+    """Of one calling thread, as PyTorch counts threads for each: who has stood them down, and how many there were."""
+
+    users = 0
+    threads = 1
+
+
+_standing = _Standing()
 
 
 @contextmanager
 def _one_thread_per_operation() -> Iterator[None]:
-    """Stand torch's own threads down; the last to leave, of all that are inside at once, calls them back."""
-    global _users, _threads_before
-    with _lock:
-        _users += 1
-        if _users == 1:
-            _threads_before = torch.get_num_threads()
-            torch.set_num_threads(1)
+    """Stand torch's own threads down; the last to leave, of all that the caller has inside, calls them back."""
+    if not _standing.users:
+        _standing.threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+    _standing.users += 1
     try:
         yield
     finally:
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                torch.set_num_threads(_threads_before)
+        _standing.users -= 1
+        if not _standing.users:
+            torch.set_num_threads(_standing.threads)

@@ -129,9 +129,12 @@ class LyraTrainer(Trainer):
         return super()._get_train_sampler(train_dataset)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
-        """Batches to evaluate on; of a table's rows, as many at once as are quickest."""
+        """Batches to evaluate on; of a table's rows, as many at once as are quickest.
+
+        These batches differ in size, and `eval_loss`, a mean over batches, counts each alike. Metrics are of all rows.
+        """
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        if not isinstance(dataset, TableDataset):
+        if not isinstance(dataset, TableDataset) or self.args.world_size > 1:
             return super().get_eval_dataloader(eval_dataset)
         batches = LetterBatches(dataset.lengths, _LETTERS_PER_EVALUATION_BATCH)
         return self.accelerator.prepare(DataLoader(dataset, batch_sampler=batches, collate_fn=self.data_collator))
