@@ -27,7 +27,7 @@ from .alphabets import PAD_ID, get_alphabet
 from .configuration_lyra import LyraConfig
 from .fused import gated_dropout, rms_norm
 from .labels import IGNORE_INDEX, LyraLabelScale, classification_loss, decide_problem_type, regression_loss
-from .precision import Float32Floor, at_least_float32
+from .precision import Float32Floor, at_least_float32, identical
 from .ssm import (
     Modes,
     chunked_scan,
@@ -118,10 +118,6 @@ class _KernelCache(NamedTuple):
     matrix: Tensor | None = None
 
 
-def _identical(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and one.device == other.device and torch.equal(one, other)
-
-
 class LyraS4DConvolution(Float32Floor):
     """The linear, causal part of S4D: u -> K * u + D u, in float32 or better.
 
@@ -177,7 +173,7 @@ class LyraS4DConvolution(Float32Floor):
         Values are compared rather than version counters, which do not see a change made through `parameter.data`.
         """
         parameters = (self.log_dt, self.log_A_real, self.A_imag, self.C, self.D)
-        if self._cache is None or not all(map(_identical, parameters, self._cache.parameters)):
+        if self._cache is None or not all(map(identical, parameters, self._cache.parameters)):
             copies = tuple(parameter.detach().clone() for parameter in parameters)
             self._cache = _KernelCache(copies, self.modes())
         return self._cache

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from torch import Tensor, float32, nn
+from torch import Tensor, equal, float32, nn
 
 
 class Float32Floor(nn.Module):
@@ -26,3 +26,8 @@ class Float32Floor(nn.Module):
 def at_least_float32(tensor: Tensor) -> Tensor:
     """The tensor itself where it has float32 precision or better, else a float32 copy."""
     return tensor if tensor.element_size() >= 4 else tensor.float()
+
+
+def identical(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are of one type, on one device, and of the same values."""
+    return one.dtype == other.dtype and one.device == other.device and equal(one, other)

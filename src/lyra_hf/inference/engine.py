@@ -28,6 +28,7 @@ from .front import Front
 from .gates import normalize
 from .pooling import AttentionPool, LastPool, MaxPool, MeanPool, Partial, Pool, concatenated
 from .prefixes import PrefixSums, prefix_letters
+from .results import problem_type
 from .state_space import SEGMENT_LENGTH, Carry, StateSpace, absorb, emit, segment_length
 from .tables import LETTERS_BEFORE_LARGE_TABLES, KmerTable, Table
 
@@ -297,7 +298,6 @@ class LyraEngine:
 
     def in_units(self, scores: Tensor) -> Tensor:
         """The heads' outputs (M, ..., O) from their scores: of a regression, in the labels' own units."""
-        kind = self.config.problem_type
-        if kind == "regression" or (kind is None and self.config.num_labels == 1):
+        if problem_type(self.config) == "regression":
             return torch.stack([scale(part) for scale, part in zip(self.label_scales, scores, strict=True)])
         return scores

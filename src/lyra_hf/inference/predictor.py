@@ -13,13 +13,14 @@ from torch import Tensor
 from ..alphabets import get_alphabet
 from ..errors import UserError
 from ..modeling_lyra import LyraForSequenceClassification, LyraForTokenClassification, LyraPreTrainedModel
+from ..precision import identical
 from ..tokenization_lyra import SequenceEncoder
 from .batching import Batches, Indices, Rows
 from .encoding import EncodedSequences, encode_texts, find_fault, offsets_of
 from .engine import LyraEngine
 from .loading import choose_device, load_model
-from .results import Predictions
-from .scoring import FloatArray, Scorer
+from .results import FloatArray, Predictions
+from .scoring import Scorer
 from .workers import Workers
 
 # Sequences taken from an iterable at once, to be sorted by length; bounds the memory for inputs.
@@ -206,7 +207,7 @@ class Predictor:
     def _scorer(self) -> Scorer:
         """What scores with the model's present weights."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
-        if self._scores is None or not all(map(_identical, tensors, self._snapshot)):
+        if self._scores is None or not all(map(identical, tensors, self._snapshot)):
             engine = LyraEngine([self.model], self.device)
             self._scores = Scorer(engine, self._workers, _by_device(_LETTERS_PER_BLOCK, self.device))
             self._snapshot = [tensor.detach().clone() for tensor in tensors]
@@ -223,9 +224,3 @@ class Predictor:
 
 def _by_device(numbers: dict[str, int], device: torch.device) -> int:
     return numbers.get(device.type, numbers["cpu"])
-
-
-def _identical(one: Tensor, other: Tensor) -> bool:
-    return (
-        one.shape == other.shape and one.dtype == other.dtype and one.device == other.device and torch.equal(one, other)
-    )

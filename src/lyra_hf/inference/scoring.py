@@ -4,18 +4,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..alphabets import get_alphabet
 from .engine import LyraEngine
 from .graphs import GraphedFunction
+from .results import FloatArray
 from .streaming import Stream
 from .tables import Table
 from .workers import Workers
-
-FloatArray = npt.NDArray[np.float32]
 
 
 class Scorer:
