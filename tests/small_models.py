@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lyra_hf import LyraConfig
-from lyra_hf.modeling_lyra import LyraPreTrainedModel, LyraRMSNorm
+from lyra_hf.modeling_lyra import LyraPooler, LyraPreTrainedModel, LyraRMSNorm
 
 Model = TypeVar("Model", bound=LyraPreTrainedModel)
 
@@ -15,6 +15,8 @@ SMALL = {"alphabet": "dna", "hidden_size": 8, "pgc_hidden_sizes": [4, 6], "state
 
 def small_config(**fields: Any) -> LyraConfig:
     """A configuration of a few hundred parameters, without dropout."""
+    if fields.get("pooling") == "position":
+        fields = {"num_positions": 7, **fields}
     return LyraConfig(**{**SMALL, **fields})
 
 
@@ -26,6 +28,8 @@ def build(cls: type[Model], *, seed: int = 0, dtype: torch.dtype = torch.float32
         for module in model.modules():
             if isinstance(module, LyraRMSNorm):
                 module.weight.add_(0.2 * torch.randn_like(module.weight))
+            if isinstance(module, LyraPooler) and module.position_weight is not None:
+                module.position_weight.normal_()
         for name, buffer in model.named_buffers():
             if name.endswith(("label_scale.mean", "label_scale.std")):
                 buffer.add_(torch.rand_like(buffer))

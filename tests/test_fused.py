@@ -26,6 +26,10 @@ def formula(x: Tensor, weight: Tensor, eps: float = EPS) -> Tensor:
     return x / torch.sqrt(torch.mean(x**2, dim=-1, keepdim=True) + eps) * weight
 
 
+def member_by_member(x: Tensor, weight: Tensor, eps: float = EPS) -> Tensor:
+    return torch.stack([formula(*of_member, eps) for of_member in zip(x, weight, strict=True)])
+
+
 class TestNorm:
     @pytest.mark.parametrize("shape", [(1,), (7,), (1, 1), (5, 3), (2, 3, 4), (2, 0, 4)], ids=str)
     def test_gradients(self, shape: tuple[int, ...]) -> None:
@@ -33,6 +37,13 @@ class TestNorm:
         assert torch.autograd.gradcheck(lambda x, weight: fused.rms_norm(x, weight, 0.1), (x, weight))
         assert torch.autograd.gradgradcheck(lambda x, weight: fused.rms_norm(x, weight, 0.1), (x, weight))
         torch.testing.assert_close(fused.rms_norm(x, weight, EPS), formula(x, weight), rtol=0, atol=1e-14)
+
+    @pytest.mark.parametrize("shape", [(2, 1), (1, 3, 7), (3, 5, 3), (2, 2, 3, 4), (2, 0, 4)], ids=str)
+    def test_gradients_of_members(self, shape: tuple[int, ...]) -> None:
+        x, weight = doubles(*shape), doubles(shape[0], shape[-1], seed=1)
+        assert torch.autograd.gradcheck(lambda x, weight: fused.rms_norm(x, weight, 0.1), (x, weight))
+        assert torch.autograd.gradgradcheck(lambda x, weight: fused.rms_norm(x, weight, 0.1), (x, weight))
+        torch.testing.assert_close(fused.rms_norm(x, weight, EPS), member_by_member(x, weight), rtol=0, atol=1e-14)
 
     @given(rows=st.integers(0, 40), size=st.integers(1, 40), scale=st.sampled_from([1e-6, 1.0, 1e4]))
     def test_agrees_in_single_precision(self, rows: int, size: int, scale: float) -> None:
@@ -56,6 +67,16 @@ class TestNorm:
         for one, other in zip(
             torch.autograd.grad(fused.rms_norm(turned, weight, EPS), (x, weight), incoming.permute(1, 2, 0)),
             torch.autograd.grad(formula(turned, weight), (x, weight), incoming.permute(1, 2, 0)),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+    def test_members_channel_by_channel(self) -> None:
+        x, weight, incoming = doubles(3, 4, 2, 5), doubles(3, 4, seed=1), doubles(3, 4, 2, 5, seed=2).detach()
+        turned = x.permute(0, 2, 3, 1)
+        for one, other in zip(
+            torch.autograd.grad(fused.rms_norm(turned, weight, EPS), (x, weight), incoming.permute(0, 2, 3, 1)),
+            torch.autograd.grad(member_by_member(turned, weight), (x, weight), incoming.permute(0, 2, 3, 1)),
             strict=True,
         ):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
@@ -113,6 +134,45 @@ class TestGatedDropout:
         x = doubles(3, 4)
         for p, training in ((0.5, False), (0.0, True)):
             assert torch.equal(fused.gated_dropout(x, p, training=training), F.glu(x, dim=-1))
+
+
+class TestMemberLinear:
+    @pytest.mark.parametrize("channels_first", [False, True])
+    @pytest.mark.parametrize("rows", [0, 1, 5])
+    def test_gradients(self, rows: int, *, channels_first: bool) -> None:
+        x, weight, bias = doubles(2, rows, 3), doubles(2, 4, 3, seed=1), doubles(2, 4, seed=2)
+        if channels_first:
+            x = doubles(2, 3, rows)
+
+        def function(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+            return fused.member_linear(x.mT if channels_first else x, weight, bias)
+
+        assert torch.autograd.gradcheck(function, (x, weight, bias))
+        assert torch.autograd.gradgradcheck(function, (x, weight, bias))
+        expected = [F.linear(*of_member) for of_member in zip(x.mT if channels_first else x, weight, bias, strict=True)]
+        torch.testing.assert_close(function(x, weight, bias), torch.stack(expected), rtol=0, atol=1e-14)
+
+    def test_a_gradient_lies_as_what_it_is_of(self) -> None:
+        weight, bias = doubles(2, 4, 3), doubles(2, 4)
+        seen: list[tuple[int, ...]] = []
+        for x in (doubles(2, 5, 3), doubles(2, 3, 5).mT):
+            between = x * 1
+            between.register_hook(lambda gradient: seen.append(gradient.stride()))
+            fused.member_linear(between, weight, bias).square().sum().backward()
+        assert seen == [(15, 3, 1), (15, 1, 5)]
+
+    @pytest.mark.parametrize("frozen", [0, 1, 2])
+    def test_of_some_inputs_alone(self, frozen: int) -> None:
+        tensors = [doubles(2, 5, 3), doubles(2, 4, 3, seed=1), doubles(2, 4, seed=2)]
+        tensors[frozen].requires_grad_(False)
+        trained = [tensor for tensor in tensors if tensor.requires_grad]
+        x, weight, bias = tensors
+        expected = torch.autograd.grad((x @ weight.mT + bias.unsqueeze(1)).sin().sum(), trained)
+        for create_graph in (False, True):
+            got = torch.autograd.grad(
+                fused.member_linear(x, weight, bias).sin().sum(), trained, create_graph=create_graph
+            )
+            torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
 
 
 class TestServes:

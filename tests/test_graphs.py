@@ -23,6 +23,9 @@ CASES: list[tuple[dict[str, Any], int]] = [
     ({"pair_input": True, "pooling": "last"}, 600),
     ({"label_transform": "rank"}, 30),
     ({"label_transform": "log"}, 30),
+    ({"ensemble_size": 3}, 30),
+    ({"ensemble_size": 2, "num_hidden_layers": 2, "bidirectional": True, "pooling": "attention"}, 300),
+    ({"ensemble_size": 2, "reverse_complement": True, "label_transform": "rank"}, 30),
 ]
 
 
@@ -58,13 +61,21 @@ class TestExport:
         program = torch.export.export(Spectrum(), (torch.ones(8),))
         assert any(tensor.is_complex() for tensor in tensors_of(program))
 
+    @pytest.mark.parametrize("size", [1, 3])
     @pytest.mark.parametrize("cls", [LyraModel, LyraForTokenClassification])
-    def test_other_heads(self, cls: type[LyraModel]) -> None:
-        model, ids = build(cls), padded_ids(40)
+    def test_other_heads(self, cls: type[LyraModel], size: int) -> None:
+        model, ids = build(cls, ensemble_size=size), padded_ids(40)
         program = torch.export.export(model, (ids,))
         torch.testing.assert_close(program.module()(ids)[0], model(ids)[0], rtol=0, atol=1e-5)
 
-    @pytest.mark.parametrize("fields", [{}, {"bidirectional": True}, {"reverse_complement": True}], ids=str)
+    def test_the_spread_of_an_ensemble(self) -> None:
+        model, ids = build(LyraForRegression, ensemble_size=3), padded_ids(40)
+        got = torch.export.export(model, (ids,)).module()(ids)
+        torch.testing.assert_close(got.spread, model(ids).spread, rtol=0, atol=1e-5)
+
+    @pytest.mark.parametrize(
+        "fields", [{}, {"bidirectional": True}, {"reverse_complement": True}, {"ensemble_size": 2}], ids=str
+    )
     def test_one_graph_for_all_lengths_of_the_toeplitz_product(self, fields: dict[str, Any]) -> None:
         model = build(LyraForRegression, **fields)
         sizes = {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("length", min=2, max=256)}
@@ -100,9 +111,12 @@ class TestCompile:
     @pytest.mark.parametrize(
         ("problem_type", "length"), [("regression", 300), ("single_label_classification", 30), (None, 30)]
     )
-    def test_whole_graph_in_training(self, problem_type: str | None, length: int) -> None:
+    @pytest.mark.parametrize("size", [1, 3])
+    def test_whole_graph_in_training(self, problem_type: str | None, length: int, size: int) -> None:
         torch._dynamo.reset()
-        model = build(LyraForSequenceClassification, num_labels=3, problem_type=problem_type).train()
+        model = build(
+            LyraForSequenceClassification, num_labels=3, problem_type=problem_type, ensemble_size=size
+        ).train()
         twin = copy.deepcopy(model)
         ids = padded_ids(length)
         labels = torch.randn(2, 3) if problem_type == "regression" else torch.tensor([2, 0])

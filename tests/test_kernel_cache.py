@@ -10,8 +10,8 @@ import torch
 from small_models import build, random_ids
 from torch import Tensor
 
-from lyra_hf import LyraForRegression, modeling_lyra, ssm
-from lyra_hf.modeling_lyra import LyraS4DConvolution
+from lyra_hf import LyraForRegression, convolution, ssm
+from lyra_hf.convolution import LyraS4DConvolution
 
 LENGTHS = [20, 200, 300, 9000]  # Toeplitz, Toeplitz without gradients, FFT, scan
 PARAMETERS = ["log_dt", "log_A_real", "A_imag", "C", "D"]
@@ -48,8 +48,11 @@ CHANGES: dict[str, Callable[[torch.nn.Parameter], object]] = {
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_changed_parameter_is_seen(change: Callable[[torch.nn.Parameter], object], name: str, length: int) -> None:
-    model, ids = build(LyraForRegression), random_ids(1, length)
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_changed_parameter_is_seen(
+    change: Callable[[torch.nn.Parameter], object], name: str, length: int, size: int
+) -> None:
+    model, ids = build(LyraForRegression, ensemble_size=size), random_ids(1, length)
     before = kept(model, ids)
     change(getattr(convolution_of(model), name))
     after = kept(model, ids)
@@ -109,7 +112,7 @@ def test_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         made.append(length)
         return ssm.s4d_kernel(modes, length)
 
-    monkeypatch.setattr(modeling_lyra, "s4d_kernel", count)
+    monkeypatch.setattr(convolution, "s4d_kernel", count)
     model = build(LyraForRegression)
     for length in (50, 50, 20, 1, 50):
         kept(model, random_ids(1, length))

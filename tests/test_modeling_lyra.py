@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from huggingface_hub.errors import StrictDataclassClassValidationError
 from small_models import build, random_ids, small_config
 from torch import Tensor
@@ -14,7 +15,7 @@ from lyra_hf import (
     LyraForTokenClassification,
     LyraModel,
 )
-from lyra_hf.alphabets import get_alphabet
+from lyra_hf.alphabets import PAD_ID, UNK_ID, get_alphabet
 
 HEADS = [LyraForSequenceClassification, LyraForRegression, LyraForTokenClassification]
 
@@ -58,7 +59,7 @@ def test_backward_kernel_reads_from_the_end() -> None:
 
 
 class TestReverseComplement:
-    @pytest.mark.parametrize("pooling", ["mean", "max", "last", "attention"])
+    @pytest.mark.parametrize("pooling", ["mean", "max", "last", "attention", "position"])
     @pytest.mark.parametrize("cls", [LyraForSequenceClassification, LyraForRegression])
     def test_both_strands_score_the_same(self, cls: type[LyraForSequenceClassification], pooling: str) -> None:
         model = build(cls, reverse_complement=True, pooling=pooling, num_labels=2)
@@ -117,9 +118,70 @@ class TestPairs:
         assert output.logits.shape == (2, 12, 3)
         assert output.loss.isfinite()
 
+    @pytest.mark.parametrize("cls", [LyraForRegression, LyraForTokenClassification])
+    @pytest.mark.parametrize("padding", [(0, 0), (0, 5), (4, 0), (3, 2)], ids=str)
+    def test_in_its_context_the_second_is_unknown(self, cls: type[LyraForRegression], padding: tuple[int, int]) -> None:
+        with_context = build(cls, pair_input=True, pair_context=3, dtype=torch.float64)
+        plain = build(cls, pair_input=True, dtype=torch.float64)
+        plain.load_state_dict(with_context.state_dict())
+        first, second = random_ids(2, 16, seed=1), random_ids(2, 10, seed=2)
+        unknown = torch.full((2, 3), UNK_ID)
+        expected = plain(torch.cat([first, unknown, second, unknown], dim=1)).logits
+        left, right = padding
+        got = with_context(F.pad(torch.cat([first, second], dim=1), (left, right), value=PAD_ID)).logits
+        if cls is LyraForTokenClassification:
+            got = got[:, :16]
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+
+    def test_pairs_with_context_of_different_lengths(self) -> None:
+        model = build(LyraForRegression, pair_input=True, pair_context=2, dtype=torch.float64)
+        rows = [random_ids(1, size, seed=size) for size in (8, 26, 14)]
+        batch = torch.cat([F.pad(row, (0, 26 - row.shape[1]), value=PAD_ID) for row in rows])
+        expected = torch.cat([model(row).logits for row in rows])
+        torch.testing.assert_close(model(batch).logits, expected, rtol=0, atol=1e-12)
+        nothing = torch.full((1, 12), PAD_ID)
+        assert model.lyra(nothing).pooler_output.abs().max() == 0
+
+    def test_context_is_for_pairs(self) -> None:
+        with pytest.raises(StrictDataclassClassValidationError, match="pair_context needs pair_input"):
+            small_config(pair_context=2)
+
     def test_both_strands_are_refused(self) -> None:
         with pytest.raises(StrictDataclassClassValidationError, match="pair_input"):
             small_config(pair_input=True, reverse_complement=True)
+
+
+class TestPositions:
+    def test_begins_as_a_mean(self) -> None:
+        by_position = LyraForRegression(small_config(pooling="position", num_positions=9)).eval()
+        mean = LyraForRegression(small_config()).eval()
+        missing = mean.load_state_dict(by_position.state_dict(), strict=False)
+        assert missing.unexpected_keys == ["lyra.pooler.position_weight"]
+        ids = random_ids(3, 12)
+        torch.testing.assert_close(by_position(ids).logits, mean(ids).logits, rtol=0, atol=1e-6)
+
+    @pytest.mark.parametrize("length", [3, 7, 20])
+    def test_each_position_has_its_weights(self, length: int) -> None:
+        pooler = build(LyraModel, pooling="position", num_positions=7, dtype=torch.float64).pooler
+        vectors = torch.randn(2, length, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        expected = torch.zeros(2, 8, dtype=torch.float64)
+        for position in range(length):
+            weight = 1 + pooler.position_weight[position] if position < 7 else torch.ones(8, dtype=torch.float64)
+            expected += weight * vectors[:, position] / length
+        everywhere = torch.ones(2, length, 1)
+        torch.testing.assert_close(pooler(vectors, everywhere), expected, rtol=0, atol=1e-12)
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"pooling": "position", "num_positions": 0}, "pooling 'position' goes with num_positions"),
+            ({"pooling": "mean", "num_positions": 3}, "pooling 'position' goes with num_positions"),
+            ({"pooling": "position", "num_positions": -1}, "num_positions must be at least 0"),
+        ],
+    )
+    def test_sizes_that_make_no_sense(self, fields: dict[str, Any], message: str) -> None:
+        with pytest.raises(StrictDataclassClassValidationError, match=message):
+            small_config(**fields)
 
 
 class TestInputs:

@@ -16,7 +16,7 @@ from lyra_hf import (
     LyraForSequenceClassification,
     LyraForTokenClassification,
     LyraModel,
-    modeling_lyra,
+    convolution,
     ssm,
 )
 from lyra_hf.modeling_lyra import LyraPreTrainedModel
@@ -40,6 +40,7 @@ class Case(NamedTuple):
     form: str = "single"  # or "pair", or "both strands"
     dtype: torch.dtype = torch.float32
     num_labels: int = 3
+    members: int = 1
 
     @property
     def is_pair(self) -> bool:
@@ -78,6 +79,7 @@ def model_for(case: Case) -> LyraPreTrainedModel:
         pair_input=case.is_pair,
         reverse_complement=case.form == "both strands",
         num_labels=case.num_labels,
+        ensemble_size=case.members,
     )
 
 
@@ -156,11 +158,12 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(
         per_residue=draw(st.booleans()),
         problem_type=draw(st.sampled_from(sorted(CLASSES))),
-        pooling=draw(st.sampled_from(["mean", "max", "last", "attention"])),
+        pooling=draw(st.sampled_from(["mean", "max", "last", "attention", "position"])),
         layers=draw(st.integers(1, 3)),
         bidirectional=draw(st.booleans()),
         form=draw(st.sampled_from(["single", "pair", "both strands"])),
         dtype=draw(st.sampled_from([torch.float32, torch.float64])),
+        members=draw(st.sampled_from([1, 1, 3])),
     )
 
 
@@ -186,6 +189,7 @@ def make_batch(lengths: list[int], offsets: list[int], extra: int, *, is_pair: b
 @example(case=Case(), batch=([9], [0], 7), short_paths=False, seed=0)  # on the right
 @example(case=Case(), batch=([9], [50], 7), short_paths=False, seed=0)  # on both sides
 @example(case=Case(form="pair"), batch=([9, 1, 0], [30, 70, 0], 1), short_paths=False, seed=0)
+@example(case=Case(form="pair", members=3), batch=([9, 1, 0], [30, 70, 0], 1), short_paths=False, seed=0)
 @example(case=Case(form="both strands", pooling="last"), batch=([9, 1, 0], [30, 70, 0], 4), short_paths=True, seed=0)
 def test_padding_changes_nothing(
     case: Case, batch: tuple[list[int], list[int], int], seed: int, *, short_paths: bool
@@ -195,7 +199,7 @@ def test_padding_changes_nothing(
             patch.setattr(ssm, "TOEPLITZ_MAX_LENGTH_WITH_GRADIENTS", 4)
             patch.setattr(ssm, "TOEPLITZ_MAX_LENGTH", 7)
             patch.setattr(ssm, "FFT_MAX_LENGTH", 20)
-            patch.setattr(modeling_lyra, "chunked_scan", partial(ssm.chunked_scan, chunk_length=6))
+            patch.setattr(convolution, "chunked_scan", partial(ssm.chunked_scan, chunk_length=6))
         # The maximum has no gradient where two positions are equal; float32 cannot tell nearly equal ones apart.
         check_gradients = case.pooling != "max" or case.per_residue or case.dtype == torch.float64
         made = make_batch(*batch, is_pair=case.is_pair, seed=seed)
@@ -223,7 +227,7 @@ def test_padding_of_long_sequences() -> None:
 
 
 @pytest.mark.parametrize("form", ["single", "pair", "both strands"])
-@pytest.mark.parametrize("pooling", ["mean", "max", "last", "attention"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "last", "attention", "position"])
 @pytest.mark.parametrize("per_residue", [False, True])
 def test_padding_alone(form: str, pooling: str, *, per_residue: bool) -> None:
     case = Case(form=form, pooling=pooling, per_residue=per_residue, bidirectional=True)

@@ -10,11 +10,15 @@ from torch import Tensor, nn
 
 from lyra_hf import LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification, LyraModel
 from lyra_hf.alphabets import get_alphabet
-from lyra_hf.modeling_lyra import LyraRMSNorm, LyraS4DConvolution
+from lyra_hf.convolution import LyraS4DConvolution
+from lyra_hf.modeling_lyra import LyraRMSNorm
 from lyra_hf.precision import Float32Floor
 
 HALVES = [torch.bfloat16, torch.float16]
 EVERYTHING: dict[str, Any] = {"num_hidden_layers": 2, "bidirectional": True, "pooling": "attention"}
+everything = pytest.mark.parametrize(
+    "fields", [EVERYTHING, {**EVERYTHING, "ensemble_size": 3}], ids=["single model", "ensemble"]
+)
 
 
 def protected(model: nn.Module) -> dict[str, Tensor]:
@@ -31,20 +35,22 @@ def assert_dtypes(model: nn.Module, dtype: torch.dtype) -> None:
 
 
 class TestHalfPrecision:
+    @everything
     @pytest.mark.parametrize("dtype", HALVES)
     @pytest.mark.parametrize("transform", [None, "log", "rank"])
-    def test_cast(self, dtype: torch.dtype, transform: str | None) -> None:
-        model = build(LyraForRegression, label_transform=transform, **EVERYTHING)
+    def test_cast(self, dtype: torch.dtype, transform: str | None, fields: dict[str, Any]) -> None:
+        model = build(LyraForRegression, label_transform=transform, **fields)
         before = {name: tensor.clone() for name, tensor in protected(model).items()}
         assert_dtypes(model.to(dtype), dtype)
         assert_dtypes(model.half() if dtype == torch.float16 else model.bfloat16(), dtype)
         for name, tensor in protected(model).items():
             assert torch.equal(tensor, before[name]), name
 
+    @everything
     @pytest.mark.parametrize("dtype", HALVES)
     @pytest.mark.parametrize("transform", [None, "log", "rank"])
-    def test_load(self, dtype: torch.dtype, transform: str | None, tmp_path: Path) -> None:
-        model = build(LyraForRegression, label_transform=transform, **EVERYTHING)
+    def test_load(self, dtype: torch.dtype, transform: str | None, tmp_path: Path, fields: dict[str, Any]) -> None:
+        model = build(LyraForRegression, label_transform=transform, **fields)
         model.classifier.label_scale.fit(1000 + torch.rand(50, 1))
         model.save_pretrained(tmp_path)
         loaded = LyraForRegression.from_pretrained(tmp_path, dtype=dtype)
@@ -66,10 +72,11 @@ class TestHalfPrecision:
         ids = random_ids(3, 30)
         assert torch.equal(loaded(ids).logits, model(ids).logits)
 
+    @everything
     @pytest.mark.parametrize("dtype", HALVES)
     @pytest.mark.parametrize("cls", [LyraModel, LyraForRegression, LyraForTokenClassification])
-    def test_numbers_are_near(self, cls: type[LyraModel], dtype: torch.dtype) -> None:
-        model, ids = build(cls, **EVERYTHING), random_ids(3, 30)
+    def test_numbers_are_near(self, cls: type[LyraModel], dtype: torch.dtype, fields: dict[str, Any]) -> None:
+        model, ids = build(cls, **fields), random_ids(3, 30)
         with torch.no_grad():
             expected = model(ids)[0]
             got = model.to(dtype)(ids)[0]
@@ -90,10 +97,11 @@ class TestHalfPrecision:
         assert (output.logits - 1000.5).abs().max() < 0.1
         assert output.loss < 20
 
+    @everything
     @pytest.mark.parametrize("dtype", HALVES)
     @pytest.mark.parametrize("length", [20, 200])
-    def test_training_step(self, dtype: torch.dtype, length: int) -> None:
-        model = build(LyraForSequenceClassification, num_labels=3, **EVERYTHING).to(dtype).train()
+    def test_training_step(self, dtype: torch.dtype, length: int, fields: dict[str, Any]) -> None:
+        model = build(LyraForSequenceClassification, num_labels=3, **fields).to(dtype).train()
         model(random_ids(4, length), labels=torch.tensor([0, 1, 2, 0])).loss.backward()
         for name, parameter in model.named_parameters():
             assert parameter.grad.dtype == parameter.dtype
@@ -158,9 +166,10 @@ class TestConvolutionIsInFloat32:
 
 
 class TestAutocast:
+    @everything
     @pytest.mark.parametrize("cls", [LyraForRegression, LyraForTokenClassification])
-    def test_numbers_and_loss(self, cls: type[LyraForRegression]) -> None:
-        model, ids = build(cls, **EVERYTHING), random_ids(3, 30)
+    def test_numbers_and_loss(self, cls: type[LyraForRegression], fields: dict[str, Any]) -> None:
+        model, ids = build(cls, **fields), random_ids(3, 30)
         labels = torch.randn((3, 30) if cls is LyraForTokenClassification else 3)
         expected = model(ids, labels=labels)
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -176,10 +185,11 @@ class TestAutocast:
 
 
 class TestDoublePrecision:
+    @everything
     @pytest.mark.parametrize("transform", [None, "log", "rank"])
     @pytest.mark.parametrize("length", [20, 200, 400])
-    def test_throughout(self, length: int, transform: str | None) -> None:
-        model = build(LyraForRegression, dtype=torch.float64, label_transform=transform, **EVERYTHING)
+    def test_throughout(self, length: int, transform: str | None, fields: dict[str, Any]) -> None:
+        model = build(LyraForRegression, dtype=torch.float64, label_transform=transform, **fields)
         seen: set[torch.dtype] = set()
         for module in model.modules():
             module.register_forward_hook(
@@ -194,15 +204,17 @@ class TestDoublePrecision:
         assert without_gradients.dtype == output.logits.dtype == output.loss.dtype == torch.float64
         torch.testing.assert_close(without_gradients, output.logits, rtol=0, atol=1e-12)
 
-    def test_load(self, tmp_path: Path) -> None:
-        model = build(LyraForRegression, label_transform="log", **EVERYTHING)
+    @everything
+    def test_load(self, tmp_path: Path, fields: dict[str, Any]) -> None:
+        model = build(LyraForRegression, label_transform="log", **fields)
         model.save_pretrained(tmp_path)
         loaded = LyraForRegression.from_pretrained(tmp_path, dtype=torch.float64)
         assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float64}
         ids = random_ids(2, 30)
         torch.testing.assert_close(loaded(ids).logits, model.double()(ids).logits, rtol=0, atol=1e-14)
 
-    def test_agrees_with_single_precision(self) -> None:
-        model, ids = build(LyraForRegression, **EVERYTHING), random_ids(3, 300)
+    @everything
+    def test_agrees_with_single_precision(self, fields: dict[str, Any]) -> None:
+        model, ids = build(LyraForRegression, **fields), random_ids(3, 300)
         single = model(ids).logits.detach()
         torch.testing.assert_close(single.double(), model.double()(ids).logits.detach(), rtol=0, atol=1e-5)

@@ -24,6 +24,9 @@ class TestSaving:
             {"bidirectional": True, "num_hidden_layers": 2, "pooling": "attention"},
             {"reverse_complement": True},
             {"pair_input": True},
+            {"ensemble_size": 3, "pooling": "attention"},
+            {"ensemble_size": 2, "pooling": "position"},
+            {"pair_input": True, "pair_context": 2},
         ],
         ids=str,
     )
@@ -125,4 +128,14 @@ def test_a_copy_in_a_hub_repository_is_complete():
     import lyra_hf.modeling_lyra
 
     found = {Path(path).stem for path in get_relative_import_files(lyra_hf.modeling_lyra.__file__)}
-    assert found == {"alphabets", "configuration_lyra", "fused", "labels", "precision", "ssm", "words"}
+    assert found == {
+        "alphabets",
+        "configuration_lyra",
+        "convolution",
+        "fused",
+        "labels",
+        "members",
+        "precision",
+        "ssm",
+        "words",
+    }

@@ -11,6 +11,7 @@ from small_models import build, random_ids
 from torch import Tensor, nn
 
 from lyra_hf import LyraForRegression, LyraForTokenClassification, LyraModel, fused, words
+from lyra_hf.members import member_shape
 
 FIELDS: list[dict[str, Any]] = [
     {},
@@ -23,7 +24,13 @@ FIELDS: list[dict[str, Any]] = [
     {"reverse_complement": True, "pooling": "max"},
     {"pair_input": True, "pooling": "last"},
     {"pooling": "attention", "alphabet": "protein"},
+    {"ensemble_size": 3},
+    {"ensemble_size": 2, "pgc_hidden_sizes": []},
+    {"ensemble_size": 2, "bidirectional": True, "conv_kernel": 5},
+    {"ensemble_size": 3, "pair_input": True, "pooling": "attention"},
+    {"ensemble_size": 2, "reverse_complement": True},
 ]
+every_size = pytest.mark.parametrize("size", [1, 3])
 
 
 @pytest.fixture
@@ -88,9 +95,10 @@ class TestModel:
         assert words.serve(model.lyra.encoder, model.lyra.pgc, ids)
         assert_same(model, ids, 1e-5)
 
+    @every_size
     @pytest.mark.usefixtures("always")
-    def test_padding_alone(self) -> None:
-        model = build(LyraForRegression)
+    def test_padding_alone(self, size: int) -> None:
+        model = build(LyraForRegression, ensemble_size=size)
         ids = torch.zeros(3, 7, dtype=torch.long)
         output = model(ids, labels=torch.full((3, 1), torch.nan))
         assert torch.isfinite(output.logits).all()
@@ -114,10 +122,11 @@ class TestModel:
         with pytest.raises(IndexError):
             build(LyraModel, **fields)(ids)
 
+    @every_size
     @pytest.mark.usefixtures("always")
-    def test_equal_bits_of_two_runs(self) -> None:
+    def test_equal_bits_of_two_runs(self, size: int) -> None:
         def run() -> list[Tensor]:
-            model = build(LyraForRegression, dropout=0.2).train()
+            model = build(LyraForRegression, dropout=0.2, ensemble_size=size).train()
             optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
             torch.manual_seed(1)
             for seed in range(3):
@@ -128,22 +137,24 @@ class TestModel:
 
         assert all(torch.equal(one, other) for one, other in zip(run(), run(), strict=True))
 
+    @every_size
     @pytest.mark.usefixtures("always")
-    def test_deterministic_algorithms(self) -> None:
-        model = build(LyraForRegression, dropout=0.2).train()
+    def test_deterministic_algorithms(self, size: int) -> None:
+        model = build(LyraForRegression, dropout=0.2, ensemble_size=size).train()
         torch.use_deterministic_algorithms(True)
         try:
             model(random_ids(8, 30), labels=torch.ones(8)).loss.backward()
         finally:
             torch.use_deterministic_algorithms(False)
 
+    @every_size
     @pytest.mark.parametrize("frozen", [False, True])
-    def test_a_penalty_on_gradients(self, *, frozen: bool) -> None:
+    def test_a_penalty_on_gradients(self, size: int, *, frozen: bool) -> None:
         def penalty_gradients(minimum: int) -> list[Tensor]:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(words, "MIN_POSITIONS", minimum)
                 patch.setattr(fused, "MIN_SIZE", minimum)
-                model = build(LyraForRegression, dtype=torch.float64)
+                model = build(LyraForRegression, dtype=torch.float64, ensemble_size=size)
                 model.classifier.requires_grad_(not frozen)
                 parameters = [
                     model.lyra.encoder.weight,
@@ -158,9 +169,10 @@ class TestModel:
         for one, other in zip(penalty_gradients(0), penalty_gradients(2**60), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
+    @every_size
     @pytest.mark.usefixtures("always")
-    def test_functional_transforms(self) -> None:
-        model, ids = build(LyraForRegression, dtype=torch.float64), random_ids(8, 30)
+    def test_functional_transforms(self, size: int) -> None:
+        model, ids = build(LyraForRegression, dtype=torch.float64, ensemble_size=size), random_ids(8, 30)
         parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
 
         def score(parameters: dict[str, Tensor], ids: Tensor) -> Tensor:
@@ -183,6 +195,11 @@ class TestModel:
 
 
 class TestServe:
+    @pytest.mark.usefixtures("always")
+    def test_the_members_of_an_ensemble_are_read_by_words(self) -> None:
+        model = build(LyraModel, ensemble_size=2)
+        assert words.serve(model.encoder, model.pgc, random_ids(4, 30))
+
     @pytest.mark.usefixtures("always")
     def test_watched_or_replaced_modules_are_run_by_position(self) -> None:
         model, ids = build(LyraModel), random_ids(4, 30)
@@ -252,9 +269,10 @@ def test_gradients_of_the_gate(places: int) -> None:
     torch.testing.assert_close(words.gate(x, v, weight, bias, windows), expected, rtol=0, atol=1e-14)
 
 
-def test_gradients_of_the_spread() -> None:
-    rows = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("size", [1, 3])
+def test_gradients_of_the_spread(size: int) -> None:
+    rows = torch.randn(*member_shape(size, 5, 3), dtype=torch.float64, requires_grad=True)
     index = torch.tensor([[0, 3, 3], [1, 0, 3]])
     assert torch.autograd.gradcheck(lambda rows: words.spread(rows, index), (rows,))
     assert torch.autograd.gradgradcheck(lambda rows: words.spread(rows, index).sin(), (rows,))
-    assert torch.equal(words.spread(rows, index), rows[index])
+    assert torch.equal(words.spread(rows, index), rows[..., index, :])

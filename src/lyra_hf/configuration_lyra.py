@@ -5,7 +5,7 @@ No `from __future__ import annotations` here: it would switch off the checks of 
 """
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
@@ -29,9 +29,15 @@ class LyraConfig(PreTrainedConfig):
         dropout: probability of dropout in the S4D layers, of whole channels inside and of single values after.
         bidirectional: a second kernel in each S4D layer reads the sequence from its end; the two results are added.
         pooling: how the positions of a sequence become one vector: "mean", "max", "last" (the last real position)
-            or "attention" (a learned weighting; one vector of `hidden_size` more).
+            or "attention" (a learned weighting; one vector of `hidden_size` more), or "position" (a mean in which each
+            of the first `num_positions` positions has a learned weight for every channel: for sequences that are
+            aligned, such as the variants of a protein, or guides).
+        num_positions: positions that the pooling "position" tells apart, counted from the first letter; those after
+            them have the weight that they have in a mean.
         pair_input: the input is a pair of sequences of equal length, one behind the other (a guide, then its
             target). Letter k of the first and letter k of the second enter the model together, as one position.
+        pair_context: letters by which the first sequence of a pair reaches beyond the second on either side; the second
+            is unknown there.
         reverse_complement: the model's outputs are averaged over both strands (DNA and RNA only).
         time_step_min: smallest initial step size (dt) of the S4D layers.
         time_step_max: largest initial step size (dt) of the S4D layers.
@@ -39,6 +45,8 @@ class LyraConfig(PreTrainedConfig):
         label_transform: scale on which a regression head works: None (standardised labels), "log" (logarithm of
             the distance above a floor) or "rank" (normal scores of the labels' ranks). Predictions are in the
             labels' own units in every case.
+        ensemble_size: members of an ensemble that is one model: each has parameters of its own and all see the same
+            input. The outputs are the members' mean, and their spread is told beside it.
         num_labels: outputs of the head, 1 unless told. `id2label` names them.
         problem_type: "regression", "single_label_classification" or "multi_label_classification"; where it is None,
             one output means regression, and several are decided by the labels.
@@ -49,6 +57,7 @@ class LyraConfig(PreTrainedConfig):
     """
 
     model_type = "lyra"
+    keys_to_ignore_at_inference: ClassVar = ["spread"]  # transformers' Trainer gathers the other outputs as predictions
 
     alphabet: str = "protein"
     hidden_size: int = 64
@@ -58,13 +67,16 @@ class LyraConfig(PreTrainedConfig):
     num_hidden_layers: int = 1
     dropout: float | int = 0.2
     bidirectional: bool = False
-    pooling: Literal["mean", "max", "last", "attention"] = "mean"
+    pooling: Literal["mean", "max", "last", "attention", "position"] = "mean"
+    num_positions: int = 0
     pair_input: bool = False
+    pair_context: int = 0
     reverse_complement: bool = False
     time_step_min: float = 0.001
     time_step_max: float = 0.1
     rms_norm_eps: float = 1e-8
     label_transform: Literal["log", "rank"] | None = None
+    ensemble_size: int = 1
     pad_token_id: int | None = PAD_ID
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -101,6 +113,8 @@ class LyraConfig(PreTrainedConfig):
             raise ValueError(f"reverse_complement needs the alphabet 'dna' or 'rna'; this one is {self.alphabet!r}")
         if self.reverse_complement and self.pair_input:
             raise ValueError("reverse_complement and pair_input exclude each other: a pair has its own direction")
+        if self.pair_context and not self.pair_input:
+            raise ValueError("pair_context needs pair_input: without it there is no second sequence")
         if self.pad_token_id != PAD_ID:
             raise ValueError(f"pad_token_id is {PAD_ID} in every Lyra tokenizer, not {self.pad_token_id}")
 
@@ -111,12 +125,21 @@ class LyraConfig(PreTrainedConfig):
             "conv_kernel": self.conv_kernel,
             "state_size": self.state_size,
             "num_hidden_layers": self.num_hidden_layers,
+            "ensemble_size": self.ensemble_size,
             "num_labels": self.num_labels,
             **{f"pgc_hidden_sizes[{index}]": size for index, size in enumerate(self.pgc_hidden_sizes)},
         }
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name} must be at least 1, not {size}")
+        for name in ("pair_context", "num_positions"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if (self.pooling == "position") != (self.num_positions > 0):
+            raise ValueError(
+                f"pooling 'position' goes with num_positions above 0; here they are {self.pooling!r} and "
+                f"{self.num_positions}"
+            )
         if self.state_size % 2:
             raise ValueError(f"state_size must be even (real states come in conjugate pairs), not {self.state_size}")
         if self.conv_kernel % 2 == 0:

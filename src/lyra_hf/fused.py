@@ -44,7 +44,13 @@ def differentiable(
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """The norm x / sqrt(mean(x^2) + eps) * weight along the last dimension, in float32 or better: (..., size)."""
+    """The norm x / sqrt(mean(x^2) + eps) * weight along the last dimension, in float32 or better.
+
+    Args:
+        x: (..., size); of an ensemble (M, ..., size).
+        weight: (size,); of an ensemble (M, size).
+        eps: what is added to the mean square.
+    """
     if serves(x) and x.numel() >= MIN_SIZE and x.dtype == weight.dtype:
         y: Tensor = _RMSNorm.apply(x, weight, eps)
         return y
@@ -53,7 +59,12 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 def _norm_formula(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     wide = at_least_float32(x)
-    return (wide * _inverse_size(wide, eps)).to(x.dtype) * weight
+    return (wide * _inverse_size(wide, eps)).to(x.dtype) * _beside(weight, x)
+
+
+def _beside(weight: Tensor, x: Tensor) -> Tensor:
+    """A weight (M, size), in the shape (M, 1, ..., size) in which it meets x (M, ..., size); (size,) stays."""
+    return weight if weight.dim() == 1 else weight.view(len(weight), *(x.dim() - 2) * (1,), -1)
 
 
 def _inverse_size(x: Tensor, eps: float) -> Tensor:
@@ -69,22 +80,29 @@ class _RMSNorm(Function):
         scale = _inverse_size(x, eps)
         ctx.eps = eps
         ctx.save_for_backward(x, scale, weight)
-        return (x * scale).mul_(weight)
+        return (x * scale).mul_(_beside(weight, x))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, weight = ctx.saved_tensors
         if torch.is_grad_enabled():
             return *differentiable(lambda x, weight: _norm_formula(x, weight, ctx.eps), (x, weight), gradient), None
-        size = x.shape[-1]
         # A gradient that comes channel by channel is turned once, in two dimensions, and not in every pass.
-        gradient = gradient.reshape(-1, size).contiguous()
-        normed = (x * scale).reshape(-1, size)
+        gradient = _rows(gradient, weight).contiguous()
+        normed = _rows(x * scale, weight)
         product = gradient * normed
-        to_weight = product.sum(0)
-        along = (product @ weight).unsqueeze(-1) / size
-        to_x = torch.mul(gradient, weight, out=product).sub_(normed.mul_(along)).view(x.shape).mul_(scale)
-        return to_x, to_weight, None
+        to_weight = product.sum(-2)
+        if weight.dim() == 1:
+            along = (product @ weight).unsqueeze(-1)
+        else:  # a batched product with a single column is slow
+            along = (product * _beside(weight, product)).sum(-1, keepdim=True)
+        to_x = torch.mul(gradient, _beside(weight, product), out=product).sub_(normed.mul_(along / x.shape[-1]))
+        return to_x.view(x.shape).mul_(scale), to_weight, None
+
+
+def _rows(x: Tensor, weight: Tensor) -> Tensor:
+    """The rows of x that a weight meets: (M, n, size) of (M, ..., size) for (M, size), else (n, size) for (size,)."""
+    return x.reshape(*weight.shape[:-1], -1, x.shape[-1])
 
 
 def gated_dropout(x: Tensor, p: float, *, training: bool) -> Tensor:
@@ -133,3 +151,37 @@ class _GatedDropout(Function):
         torch.mul(to_value, x.chunk(2, dim=-1)[0], out=to_gate)
         to_gate.addcmul_(to_gate, scale, value=-ctx.keep)
         return to_x, None, None
+
+
+def member_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A linear map for each member: x (M, n, in), weight (M, out, in), bias (M, out) -> (M, n, out)."""
+    if not serves(x):
+        return _member_linear_formula(x, weight, bias)
+    y: Tensor = _MemberLinear.apply(x, weight, bias)
+    return y
+
+
+def _member_linear_formula(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+
+
+class _MemberLinear(Function):
+    """With a gradient that is laid out in memory as x is, as that of PyTorch's single product is.
+
+    That of its batched product is not: behind a convolution, which gives channels first, each pass that follows would
+    read one tensor along its rows and the other across them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight, bias)
+        return _member_linear_formula(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return differentiable(_member_linear_formula, (x, weight, bias), gradient)
+        is_channels_first = x.stride(1) == 1
+        to_x = torch.bmm(weight.mT, gradient.mT).mT if is_channels_first else torch.bmm(gradient, weight)
+        return to_x, torch.bmm(gradient.mT, x), gradient.sum(1)

@@ -1,7 +1,7 @@
 # Copyright 2026 The lyra_hf authors. Licensed under the Apache License, Version 2.0.
 """Labels and what is learnt from them: the scale of regression heads, and the losses.
 
-Letters in shapes: O outputs, K knots.
+Letters in shapes: O outputs, K knots, M members.
 """
 
 from statistics import NormalDist
@@ -123,10 +123,10 @@ def decide_problem_type(config: LyraConfig, labels: Tensor) -> str:
 def classification_loss(
     logits: Tensor, labels: Tensor, problem_type: str, class_weights: Tensor | None = None
 ) -> Tensor:
-    """Mean loss over the labels that count; zero, with gradients, where none does.
+    """Mean loss over the labels that count; zero, with gradients, where none does. Of an ensemble, the members' sum.
 
     Args:
-        logits: (rows, O).
+        logits: (rows, O), of an ensemble (M, rows, O).
         labels: (rows,) class numbers, -100 where missing; or for several labels at once (rows, O) of 0, 1 and, where
             missing, NaN or -100.
         problem_type: "single_label_classification" or "multi_label_classification".
@@ -136,24 +136,30 @@ def classification_loss(
     class_weights = None if class_weights is None else class_weights.to(logits)
     if problem_type == "single_label_classification":
         labels = labels.long()
-        total = F.cross_entropy(logits, labels, weight=class_weights, ignore_index=IGNORE_INDEX, reduction="sum")
+        of_all = labels.expand(logits.shape[:-1]).reshape(-1)  # (rows,) -> (M * rows,)
+        total = F.cross_entropy(
+            logits.flatten(0, -2), of_all, weight=class_weights, ignore_index=IGNORE_INDEX, reduction="sum"
+        )
         if class_weights is None:
             count = (labels != IGNORE_INDEX).sum()
         else:
             count = class_weights[labels.clamp(min=0)].masked_fill(labels == IGNORE_INDEX, 0).sum()
         return total / count.to(logits.dtype).clamp(min=torch.finfo(logits.dtype).tiny)
-    labels = labels.to(logits.dtype).view_as(logits)
+    labels = labels.to(logits.dtype).view(logits.shape[-2:])  # must not be broadcast along the rows
     counts = ~(labels.isnan() | (labels == IGNORE_INDEX))
     losses = F.binary_cross_entropy_with_logits(
-        logits, labels.where(counts, 0), pos_weight=class_weights, reduction="none"
+        logits, labels.where(counts, 0).expand_as(logits), pos_weight=class_weights, reduction="none"
     )
     return losses.where(counts, 0).sum() / counts.sum().clamp(min=1)
 
 
 def regression_loss(scores: Tensor, labels: Tensor, scale: LyraLabelScale) -> Tensor:
-    """Mean squared error on the scale of the head over the labels that are not NaN: scores and labels (rows, O)."""
+    """Mean squared error on the scale of the head over the labels (rows, O) that are not NaN.
+
+    Scores are (rows, O), of an ensemble (M, rows, O), whose loss is the members' sum.
+    """
     scores = at_least_float32(scores)
-    labels = labels.to(scores.dtype).view_as(scores)
+    labels = labels.to(scores.dtype).view(scores.shape[-2:])  # must not be broadcast along the rows
     counts = ~labels.isnan()
     errors = scores - scale.standardize(labels.where(counts, scale.mean.to(labels.dtype)))
     return errors.square().where(counts, 0).sum() / counts.sum().clamp(min=1)

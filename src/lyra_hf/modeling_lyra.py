@@ -5,14 +5,19 @@ Read from top to bottom, it is the whole model:
 
     letters -> linear -> PGC(16) -> PGC(128) -> [norm -> S4D -> dropout -> + residual] -> mean -> linear
 
-Letters in shapes: B batch, L length, H hidden_size, N state_size, E width of a PGC, O outputs, V vocabulary.
+Letters in shapes: B batch, L length, H hidden_size, N state_size, E width of a PGC, O outputs, V vocabulary, M members.
+
+M is there in an ensemble alone, whose parameters have it as their first dimension; a single model has neither that
+dimension nor any trace of it. Where vectors enter or leave the model, members stand side by side: (B, L, M * H).
 
 Padding: a position that is padding is set to zero before everything that mixes positions (the depthwise convolutions,
 S4D, the pool), so that nothing of it reaches a real position, wherever it lies and however much of it there is.
 """
 
 import math
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,21 +28,24 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput, TokenClassifierOutput
 from transformers.utils.generic import can_return_tuple
 
-from .alphabets import PAD_ID, get_alphabet
+from .alphabets import PAD_ID, UNK_ID, get_alphabet
 from .configuration_lyra import LyraConfig
+from .convolution import LyraS4DConvolution
 from .fused import gated_dropout, rms_norm
 from .labels import IGNORE_INDEX, LyraLabelScale, classification_loss, decide_problem_type, regression_loss
-from .precision import Float32Floor, at_least_float32, identical
-from .ssm import (
-    Modes,
-    chunked_scan,
-    convolution_path,
-    discretize,
-    fft_convolution,
-    s4d_kernel,
-    toeplitz_convolution,
-    toeplitz_matrix,
+from .members import (
+    MemberConv1d,
+    MemberLinear,
+    Model,
+    depthwise_convolution,
+    join_members,
+    linear,
+    member_shape,
+    put_together,
+    split_members,
+    take_apart,
 )
+from .precision import at_least_float32
 from .words import read as read_words
 from .words import serve as words_serve
 
@@ -45,13 +53,13 @@ from .words import serve as words_serve
 class LyraRMSNorm(nn.Module):
     """Root-mean-square norm over the last dimension (Zhang & Sennrich 2019), computed in float32 or better."""
 
-    def __init__(self, size: int, eps: float) -> None:
+    def __init__(self, size: int, eps: float, members: int = 1) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(size))
+        self.weight = nn.Parameter(torch.ones(member_shape(members, size)))
         self.eps = eps
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """Norm (..., size) along its last dimension."""
+        """Norm (M, ..., size) along its last dimension."""
         return rms_norm(hidden_states, self.weight, self.eps)
 
 
@@ -67,8 +75,9 @@ class LyraEmbedding(nn.Module):
     def __init__(self, config: LyraConfig) -> None:
         super().__init__()
         letters = config.num_letters * (2 if config.pair_input else 1)
-        self.weight = nn.Parameter(torch.empty(config.hidden_size, letters))
-        self.bias = nn.Parameter(torch.empty(config.hidden_size))
+        channels = member_shape(config.ensemble_size, config.hidden_size)
+        self.weight = nn.Parameter(torch.empty(*channels, letters))
+        self.bias = nn.Parameter(torch.empty(channels))
         self.alphabet = config.alphabet
         self.register_buffer("membership", self.make_membership(), persistent=False)
 
@@ -77,13 +86,14 @@ class LyraEmbedding(nn.Module):
         return (torch.tensor(get_alphabet(self.alphabet).composition) > 0).float()
 
     def forward(self, input_ids: Tensor, pair_ids: Tensor | None = None) -> Tensor:
-        """Embed (B, L) token ids, of a pair both members, as (B, L, H)."""
+        """Embed (B, L) token ids, of a pair both sequences', as (B, L, M * H)."""
         membership = self.membership.to(self.weight.dtype)
         composition = membership / membership.sum(-1, keepdim=True).clamp(min=1)  # rows sum to 1, that of padding to 0
+        weight, bias = self.weight.flatten(0, -2), self.bias.flatten()  # (M, H, letters) -> (M * H, letters)
         if pair_ids is None:
-            return F.embedding(input_ids, F.linear(composition, self.weight, self.bias))
-        first, second = self.weight.chunk(2, dim=-1)
-        table = F.linear(composition, first, self.bias)
+            return F.embedding(input_ids, F.linear(composition, weight, bias))
+        first, second = weight.chunk(2, dim=-1)
+        table = F.linear(composition, first, bias)
         return F.embedding(input_ids, table) + F.embedding(pair_ids, F.linear(composition, second))
 
 
@@ -96,108 +106,19 @@ class LyraPGC(nn.Module):
 
     def __init__(self, config: LyraConfig, width: int) -> None:
         super().__init__()
-        self.in_proj = nn.Linear(config.hidden_size, 2 * width)
-        self.in_norm = LyraRMSNorm(2 * width, config.rms_norm_eps)
-        self.conv = nn.Conv1d(width, width, config.conv_kernel, padding=config.conv_kernel // 2, groups=width)
-        self.out_proj = nn.Linear(width, config.hidden_size)
-        self.out_norm = LyraRMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.members = config.ensemble_size
+        self.in_proj = linear(self.members, config.hidden_size, 2 * width)
+        self.in_norm = LyraRMSNorm(2 * width, config.rms_norm_eps, self.members)
+        self.conv = depthwise_convolution(self.members, width, config.conv_kernel)
+        self.out_proj = linear(self.members, width, config.hidden_size)
+        self.out_norm = LyraRMSNorm(config.hidden_size, config.rms_norm_eps, self.members)
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        """Map (B, L, H) to (B, L, H); `mask` (B, L, 1) is 1 at real positions and 0 at padding."""
-        x, v = self.in_norm(self.in_proj(hidden_states)).chunk(2, dim=-1)  # each (B, L, E)
-        x = self.conv((x * mask).transpose(1, 2)).transpose(1, 2)  # (B, L, E) -> (B, E, L) -> (B, L, E)
-        return self.out_norm(self.out_proj(v * x))
-
-
-class _KernelCache(NamedTuple):
-    """What was made of some values of the parameters: modes, the longest kernel and the largest Toeplitz matrix."""
-
-    parameters: tuple[Tensor, ...]
-    modes: Modes
-    kernel: Tensor | None = None
-    matrix: Tensor | None = None
-
-
-class LyraS4DConvolution(Float32Floor):
-    """The linear, causal part of S4D: u -> K * u + D u, in float32 or better.
-
-    The kernel depends on the parameters alone. In evaluation it is kept from one call to the next, and made anew as
-    soon as a parameter has another value.
-    """
-
-    def __init__(self, config: LyraConfig) -> None:
-        super().__init__()
-        channels, num_modes = config.hidden_size, config.state_size // 2
-        self.time_step_range = (config.time_step_min, config.time_step_max)
-        self.log_dt = nn.Parameter(torch.empty(channels))
-        self.log_A_real = nn.Parameter(torch.empty(channels, num_modes))
-        self.A_imag = nn.Parameter(torch.empty(channels, num_modes))
-        self.C = nn.Parameter(torch.empty(channels, num_modes, 2))
-        self.D = nn.Parameter(torch.empty(channels))
-        self._cache: _KernelCache | None = None
-
-    def forward(self, u: Tensor, *, reverse: bool = False) -> Tensor:
-        """Convolve (B, L, H) along L, from the end towards the start if `reverse`; padding must already be zero."""
-        with torch.autocast(device_type=u.device.type, enabled=False):
-            x = u.to(self.D.dtype)
-            x = x.flip(1) if reverse else x
-            # (B, L, H) -> (B * L, H) -> (H, B * L) -> (H, B, L), in two dimensions for their faster copy
-            x = x.flatten(0, 1).t().contiguous().unflatten(1, x.shape[:2])
-            y = self.convolve(x).permute(1, 2, 0)  # (H, B, L) -> (B, L, H)
-            return y.flip(1) if reverse else y
-
-    def modes(self) -> Modes:
-        """The discretised modes that the parameters describe."""
-        return discretize(self.log_dt, self.log_A_real, self.A_imag, self.C)
-
-    def convolve(self, u: Tensor) -> Tensor:
-        """K * u + D u of u (H, B, L), by the way that suits the length; a kernel has D in its first value."""
-        length = u.shape[-1]
-        path = convolution_path(length, gradients=torch.is_grad_enabled())
-        anew = torch.is_grad_enabled() or self.training or torch.compiler.is_compiling()
-        if path == "scan":
-            y, _ = chunked_scan(u, self.modes() if anew else self.cache().modes)
-            return torch.addcmul(y, self.D[:, None, None], u)
-        if path == "fft":
-            return fft_convolution(u, self.kernel(self.modes(), length) if anew else self.cached_kernel(length))
-        matrix = toeplitz_matrix(self.kernel(self.modes(), length)) if anew else self.cached_matrix(length)
-        return toeplitz_convolution(u, matrix)
-
-    def kernel(self, modes: Modes, length: int) -> Tensor:
-        """What an input of 1 adds to the output 0 ... length-1 positions later: (H, length)."""
-        return s4d_kernel(modes, length) + F.pad(self.D.unsqueeze(-1), (0, length - 1))
-
-    def cache(self) -> _KernelCache:
-        """What is kept, if the parameters have the values it was made from; else begun anew.
-
-        Values are compared rather than version counters, which do not see a change made through `parameter.data`.
-        """
-        parameters = (self.log_dt, self.log_A_real, self.A_imag, self.C, self.D)
-        if self._cache is None or not all(map(identical, parameters, self._cache.parameters)):
-            copies = tuple(parameter.detach().clone() for parameter in parameters)
-            self._cache = _KernelCache(copies, self.modes())
-        return self._cache
-
-    def cached_kernel(self, length: int) -> Tensor:
-        """The kernel (H, length), cut from the longest one kept."""
-        cache = self.cache()
-        kernel = cache.kernel
-        if kernel is None or kernel.shape[-1] < length:
-            kernel = self.kernel(cache.modes, length)
-            self._cache = cache._replace(kernel=kernel)
-        return kernel[:, :length]
-
-    def cached_matrix(self, length: int) -> Tensor:
-        """The Toeplitz matrix (H, length, length), a corner of the largest one kept."""
-        matrix = self.cache().matrix
-        if matrix is None or matrix.shape[-1] < length:
-            matrix = toeplitz_matrix(self.cached_kernel(length))
-            self._cache = self.cache()._replace(matrix=matrix)
-        return matrix[:, :length, :length]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What is copied or serialised: everything but the kernel, which is made again."""
-        return {**self.__dict__, "_cache": None}
+        """Map (M, B, L, H) to (M, B, L, H); `mask` (B, L, 1) is 1 at real positions and 0 at padding."""
+        x, v = self.in_norm(self.in_proj(hidden_states)).chunk(2, dim=-1)  # each (M, B, L, E)
+        x = join_members(x * mask, self.members)  # (M, B, L, E) -> (B, L, M * E)
+        x = self.conv(x.transpose(1, 2)).transpose(1, 2)  # (B, L, M * E) -> (B, M * E, L) -> (B, L, M * E)
+        return self.out_norm(self.out_proj(v * split_members(x, self.members)))
 
 
 class LyraS4DLayer(GradientCheckpointingLayer):
@@ -205,23 +126,23 @@ class LyraS4DLayer(GradientCheckpointingLayer):
 
     def __init__(self, config: LyraConfig) -> None:
         super().__init__()
-        self.norm = LyraRMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.norm = LyraRMSNorm(config.hidden_size, config.rms_norm_eps, config.ensemble_size)
         self.convolution = LyraS4DConvolution(config)
         self.backward_convolution = LyraS4DConvolution(config) if config.bidirectional else None
-        self.output_linear = nn.Linear(config.hidden_size, 2 * config.hidden_size)
+        self.output_linear = linear(config.ensemble_size, config.hidden_size, 2 * config.hidden_size)
         self.dropout = config.dropout
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        """Map (B, L, H) to (B, L, H); `mask` (B, L, 1) is 1 at real positions and 0 at padding."""
+        """Map (M, B, L, H) to (M, B, L, H); `mask` (B, L, 1) is 1 at real positions and 0 at padding."""
         u = self.norm(hidden_states) * mask
         y = self.convolution(u)
         if self.backward_convolution is not None:
             y = y + self.backward_convolution(u, reverse=True)
         y = F.gelu(y).to(hidden_states.dtype)
         if self.training and self.dropout > 0:  # the same channels are dropped at every position
-            y = y * F.dropout(y.new_ones(y.shape[0], 1, y.shape[2]), self.dropout)
+            y = y * F.dropout(y.new_ones(*y.shape[:-2], 1, y.shape[-1]), self.dropout)  # times (M, B, 1, H)
         # Rows of positions, laid out as the convolution left them: turned by the product itself, not before it.
-        y = self.output_linear(y.flatten(0, 1)).unflatten(0, hidden_states.shape[:2])  # (B * L, H) -> (B, L, 2H)
+        y = self.output_linear(y.flatten(-3, -2)).unflatten(-2, y.shape[-3:-1])  # (M, B * L, H) -> (M, B, L, 2H)
         return hidden_states + gated_dropout(y, self.dropout, training=self.training)
 
 
@@ -231,22 +152,44 @@ class LyraPooler(nn.Module):
     def __init__(self, config: LyraConfig) -> None:
         super().__init__()
         self.pooling = config.pooling
-        self.attention = nn.Linear(config.hidden_size, 1, bias=False) if config.pooling == "attention" else None
+        self.attention = None
+        if config.pooling == "attention":
+            self.attention = linear(config.ensemble_size, config.hidden_size, 1, bias=False)
+        self.position_weight = None
+        if config.pooling == "position":
+            shape = member_shape(config.ensemble_size, config.num_positions, config.hidden_size)
+            self.position_weight = nn.Parameter(torch.zeros(shape))
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        """Pool (B, L, H) to (B, H), in float32 or better; `mask` (B, L, 1) is 1 at real positions."""
+        """Pool (M, B, L, H) to (M, B, H), in float32 or better; `mask` (B, L, 1) is 1 at real positions."""
         x = at_least_float32(hidden_states)
         mask = mask.to(x.dtype)
         if self.pooling == "mean":
-            return (x * mask).sum(1) / mask.sum(1).clamp(min=1)
+            return (x * mask).sum(-2) / mask.sum(-2).clamp(min=1)
         if self.pooling == "max":
-            return x.masked_fill(mask == 0, -torch.inf).amax(1).masked_fill(mask.amax(1) == 0, 0)
+            return x.masked_fill(mask == 0, -torch.inf).amax(-2).masked_fill(mask.amax(-2) == 0, 0)
         if self.attention is not None:
             scores = at_least_float32(self.attention(hidden_states)).masked_fill(mask == 0, torch.finfo(x.dtype).min)
-            return (x * mask * scores.softmax(1)).sum(1)
+            return (x * mask * scores.softmax(-2)).sum(-2)  # scores (M, B, L, 1)
+        if self.position_weight is not None:
+            weighted = x * mask * (1 + self.weight_of(mask))
+            return weighted.sum(-2) / mask.sum(-2).clamp(min=1)
         # "last": the real position that no real position follows.
         followers = mask.flip(1).cumsum(1).flip(1)  # real positions from here to the end, this one included
-        return (x * mask * (followers == 1)).sum(1)
+        return (x * mask * (followers == 1)).sum(-2)
+
+    def weight_of(self, mask: Tensor) -> Tensor:
+        """What is added to the weight 1 at each position of the pooling "position": (M, B or 1, L, H)."""
+        assert self.position_weight is not None
+        positions, length = self.position_weight.shape[-2], mask.shape[1]
+        weight = F.pad(at_least_float32(self.position_weight), (0, 0, 0, max(1, length - positions)))  # zero further on
+        number = mask.squeeze(-1).cumsum(1).long() - 1  # (B, L), counted from the first real position
+        in_line = torch.arange(length, device=mask.device)
+        # Where no row has padding before a letter, a slice does what else is a look-up of every position.
+        if not torch.compiler.is_compiling() and bool(((number == in_line) | (mask.squeeze(-1) == 0)).all()):
+            return weight[..., :length, :].unsqueeze(-3)
+        rows = number.clamp(min=0, max=positions)
+        return weight.index_select(-2, rows.flatten()).unflatten(-2, rows.shape)
 
 
 class LyraPreTrainedModel(PreTrainedModel):
@@ -263,11 +206,15 @@ class LyraPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Initial values as the authors have them: PyTorch's own for linear maps and convolutions, S4D-Lin for S4D."""
-        if isinstance(module, nn.Linear | nn.Conv1d | LyraEmbedding):
-            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+        """Initial values as the authors have them: PyTorch's own for linear maps and convolutions, S4D-Lin for S4D.
+
+        Each member of an ensemble has its own, drawn as those of a single model.
+        """
+        if isinstance(module, nn.Linear | nn.Conv1d | MemberLinear | MemberConv1d | LyraEmbedding):
+            of_one_output = module.weight[0] if self.config.ensemble_size == 1 else module.weight[0, 0]
+            bound = 1 / math.sqrt(of_one_output.numel())
+            init.uniform_(module.weight, -bound, bound)
             if module.bias is not None:
-                bound = 1 / math.sqrt(module.weight[0].numel())
                 init.uniform_(module.bias, -bound, bound)
         if isinstance(module, LyraEmbedding):
             init.copy_(module.membership, module.make_membership())
@@ -281,11 +228,26 @@ class LyraPreTrainedModel(PreTrainedModel):
             init.copy_(module.A_imag, frequencies.expand_as(module.A_imag))
             init.normal_(module.C, std=math.sqrt(0.5))  # complex normal of variance 1
             init.normal_(module.D)
+        elif isinstance(module, LyraPooler) and module.position_weight is not None:
+            init.zeros_(module.position_weight)
         elif isinstance(module, LyraLabelScale):
             init.zeros_(module.mean)
             init.ones_(module.std)
             init.zeros_(module.floor)
             init.copy_(module.knots, module.rank_scores().unsqueeze(-1).expand_as(module.knots))
+
+    def members(self: Model) -> list[Model]:
+        """The members of an ensemble as models of their own, with copies of their tensors; of a single model itself."""
+        return [self] if self.config.ensemble_size == 1 else take_apart(self)
+
+    @classmethod
+    def from_members(cls: type[Model], models: Sequence["LyraPreTrainedModel"]) -> Model:
+        """The ensemble of some models, each single or an ensemble itself, with copies of their tensors.
+
+        Raises:
+            ValueError: the members are fewer than two, or differ in their configuration or label scale.
+        """
+        return put_together(cls, [member for model in models for member in model.members()])
 
 
 class LyraModel(LyraPreTrainedModel):
@@ -331,16 +293,16 @@ class LyraModel(LyraPreTrainedModel):
 
         Args:
             input_ids: (B, L) token ids; for a model of pairs (B, 2L), the first sequence's letters and then the
-                second's.
+                second's, which are fewer by twice the `pair_context`.
             attention_mask: (B, L) or (B, 2L) like `input_ids`, 1 at real positions, 0 at padding. Without it every id
                 but that of [PAD] is real. A position whose id is that of [PAD] is padding in any case.
-            inputs_embeds: (B, L, H), the encoder's output, in place of `input_ids`.
+            inputs_embeds: (B, L, M * H), the encoder's output, in place of `input_ids`.
             output_hidden_states: return the input of the first S4D layer and the output of each, too.
             **kwargs: `return_dict`.
 
         Returns:
-            `last_hidden_state` (B, L, H), zero at padding, and `pooler_output` (B, H); of a model that averages over
-            strands, the averages.
+            `last_hidden_state` (B, L, M * H), zero at padding, and `pooler_output` (B, M * H), the members' vectors
+            side by side; of a model that averages over strands, the averages.
 
         Raises:
             ValueError: not exactly one of `input_ids` and `inputs_embeds` is given, they have no position at all, or
@@ -358,32 +320,33 @@ class LyraModel(LyraPreTrainedModel):
         assert input_ids is not None
         mask = real_positions(input_ids, attention_mask)
         if self.config.pair_input:
-            first, second, mask = split_pair(input_ids, mask)
+            first, second, mask = split_pair(input_ids, mask, self.config.pair_context)
             return self._output(*self.mix(self.read(first, second, mask), mask), output_hidden_states)
         states, pooled = self.mix(self.read(input_ids, None, mask), mask)
         if self.config.reverse_complement:
             other_ids = self.complement_ids[input_ids].flip(1)
             other_states, other_pooled = self.mix(self.read(other_ids, None, mask.flip(1)), mask.flip(1))
-            states = [(state + other.flip(1)) / 2 for state, other in zip(states, other_states, strict=True)]
+            states = [(state + other.flip(-2)) / 2 for state, other in zip(states, other_states, strict=True)]
             pooled = (pooled + other_pooled) / 2
         return self._output(states, pooled, output_hidden_states)
 
     def read(self, input_ids: Tensor, pair_ids: Tensor | None, mask: Tensor) -> Tensor:
-        """Encoder and PGCs: from token ids (B, L), of a pair both members', and a mask (B, L) to (B, L, H)."""
+        """Encoder and PGCs: from token ids (B, L), of a pair both sequences', and a mask (B, L) to (M, B, L, H)."""
         if words_serve(self.encoder, self.pgc, input_ids):  # the same numbers, from each distinct word of letters once
             return read_words(self.encoder, self.pgc, input_ids, pair_ids, mask)
         return self.gate(self.encoder(input_ids, pair_ids), mask)
 
-    def gate(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        """The PGCs, position by position: (B, L, H) and a mask (B, L) -> (B, L, H)."""
-        mask = mask.unsqueeze(-1).to(hidden_states.dtype)  # (B, L) -> (B, L, 1)
+    def gate(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """The PGCs, position by position: embeddings (B, L, M * H) and a mask (B, L) -> (M, B, L, H)."""
+        mask = mask.unsqueeze(-1).to(embeddings.dtype)  # (B, L) -> (B, L, 1)
+        hidden_states = split_members(embeddings, self.config.ensemble_size)  # (B, L, M * H) -> (M, B, L, H)
         for pgc in self.pgc:
             hidden_states = pgc(hidden_states, mask)
         return hidden_states
 
     def mix(self, hidden_states: Tensor, mask: Tensor) -> tuple[list[Tensor], Tensor]:
-        """S4D layers and pool: (B, L, H) and a mask (B, L) -> what `encode` gives."""
-        if hidden_states.shape[1] == 0:
+        """S4D layers and pool: (M, B, L, H) and a mask (B, L) -> what `encode` gives."""
+        if hidden_states.shape[-2] == 0:
             raise ValueError("the sequences are empty: there is no letter to read")
         mask = mask.unsqueeze(-1).to(hidden_states.dtype)  # (B, L) -> (B, L, 1)
         states = [hidden_states]
@@ -393,21 +356,24 @@ class LyraModel(LyraPreTrainedModel):
         states[-1] = states[-1] * mask
         return states, pooled
 
-    def encode(self, hidden_states: Tensor, mask: Tensor) -> tuple[list[Tensor], Tensor]:
-        """From embeddings (B, L, H) and a mask (B, L) to the vectors of every depth.
+    def encode(self, embeddings: Tensor, mask: Tensor) -> tuple[list[Tensor], Tensor]:
+        """From embeddings (B, L, M * H) and a mask (B, L) to the vectors of every depth.
 
         Returns:
-            The input of the first S4D layer and the output of each (B, L, H), the last zero at padding; and the pooled
-            vectors (B, H).
+            The input of the first S4D layer and the output of each (M, B, L, H), the last zero at padding; and the
+            pooled vectors (M, B, H).
         """
-        return self.mix(self.gate(hidden_states, mask), mask)
+        return self.mix(self.gate(embeddings, mask), mask)
 
     def _output(
         self, states: list[Tensor], pooled: Tensor, output_hidden_states: bool | None
     ) -> BaseModelOutputWithPooling:
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        return BaseModelOutputWithPooling(
-            last_hidden_state=states[-1], pooler_output=pooled, hidden_states=tuple(states) if wanted else None
+        members = self.config.ensemble_size
+        return BaseModelOutputWithPooling(  # (M, B, L, H) -> (B, L, M * H)
+            last_hidden_state=join_members(states[-1], members),
+            pooler_output=join_members(pooled, members),
+            hidden_states=tuple(join_members(state, members) for state in states) if wanted else None,
         )
 
 
@@ -417,33 +383,52 @@ def real_positions(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
     return mask if attention_mask is None else mask & (attention_mask != 0)
 
 
-def split_pair(input_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Cut rows of two sequences of equal length, one behind the other, with padding at either side.
+def split_pair(input_ids: Tensor, mask: Tensor, context: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Cut rows of two sequences, one behind the other, with padding at either side.
 
     Args:
-        input_ids: (B, 2L) token ids.
-        mask: (B, 2L), true at real positions.
+        input_ids: (B, 2L - 2 * context) token ids.
+        mask: shaped like `input_ids`, true at real positions.
+        context: letters by which the first sequence reaches beyond the second on either side.
 
     Returns:
-        The first sequences and the second (B, L), aligned letter by letter from the left, and their mask (B, L).
+        The first sequences and the second (B, L), aligned letter by letter from the left, and their mask (B, L). The
+        second is unknown in the context.
     """
-    length = (input_ids.shape[1] + 1) // 2
+    length = (input_ids.shape[1] + 1) // 2 + context
     start = mask.long().argmax(1, keepdim=True)  # (B, 1): padding on the left
-    half = mask.sum(1, keepdim=True) // 2  # (B, 1): letters per sequence
+    letters = mask.sum(1, keepdim=True)  # (B, 1)
+    size = (letters // 2 + context) * (letters > 0)  # (B, 1): letters of the first sequence
     position = torch.arange(length, device=input_ids.device).unsqueeze(0)  # (1, L)
     last = input_ids.shape[1] - 1
     first = input_ids.gather(1, (start + position).clamp(max=last))
-    second = input_ids.gather(1, (start + half + position).clamp(max=last))
-    return first, second, position < half
+    second = input_ids.gather(1, (start + size + position - context).clamp(min=0, max=last))
+    if context:
+        second = second.masked_fill((position < context) | (position >= size - context), UNK_ID)
+    return first, second, position < size
+
+
+@dataclass
+class LyraSequenceOutput(SequenceClassifierOutput):
+    """The outputs per sequence, with `spread`: (B, O), how far apart the members of an ensemble are; else None."""
+
+    spread: Tensor | None = None
+
+
+@dataclass
+class LyraTokenOutput(TokenClassifierOutput):
+    """The outputs per residue, with `spread`: (B, L, O), how far apart the members of an ensemble are; else None."""
+
+    spread: Tensor | None = None
 
 
 class LyraHead(nn.Module):
-    """A linear map to the outputs; for regression, on the labels' own scale."""
+    """A linear map to the outputs; for regression, on the labels' own scale, which all members of an ensemble share."""
 
     def __init__(self, config: LyraConfig) -> None:
         super().__init__()
         self.config = config
-        self.linear = nn.Linear(config.hidden_size, config.num_labels)
+        self.linear = linear(config.ensemble_size, config.hidden_size, config.num_labels)
         self.label_scale = LyraLabelScale(config)
 
     def forward(
@@ -452,36 +437,50 @@ class LyraHead(nn.Module):
         labels: Tensor | None = None,
         mask: Tensor | None = None,
         class_weights: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Predictions (..., O), and the loss if there are labels.
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Predictions (..., O); of an ensemble their spread (..., O); and the loss if there are labels.
 
         Args:
-            hidden_states: (..., H).
+            hidden_states: (..., M * H).
             labels: (...) or (..., O).
             mask: (...), true where a label can count.
             class_weights: (O,), for classification.
         """
-        scores = self.linear(hidden_states)
-        outputs = self.config.num_labels
-        if labels is None:
-            # A problem that is undecided yet is a regression if there is one output.
-            decided = self.config.problem_type
-            is_regression = decided == "regression" or (decided is None and outputs == 1)
-            return (self.label_scale(scores) if is_regression else scores), None
+        scores = self.linear(split_members(hidden_states, self.config.ensemble_size))  # (M, ..., O)
+        loss = None if labels is None else self.loss(scores, labels, mask, class_weights)
+        # A problem that is undecided yet is a regression if there is one output.
+        decided = self.config.problem_type
+        is_regression = decided == "regression" or (decided is None and self.config.num_labels == 1)
+        predictions = self.label_scale(scores) if is_regression else scores
+        if self.config.ensemble_size == 1:
+            return predictions, None, loss
+        wide = at_least_float32(predictions)  # (M, ..., O)
+        return wide.mean(0).to(predictions.dtype), wide.std(0, correction=0).to(predictions.dtype), loss
+
+    def loss(self, scores: Tensor, labels: Tensor, mask: Tensor | None, class_weights: Tensor | None) -> Tensor:
+        """The loss of scores (M, ..., O).
+
+        Of an ensemble in training it is the sum of the members' own, so that each learns as it would alone; in
+        evaluation their mean, which can be held against a single model's.
+        """
         problem_type = self.config.problem_type = decide_problem_type(self.config, labels)
-        rows = scores.reshape(-1, outputs)
+        members, outputs = self.config.ensemble_size, self.config.num_labels
+        rows = scores.reshape(member_shape(members, -1, outputs))  # (M, ..., O) -> (M, rows, O)
         labels = labels.to(scores.device)
         if problem_type == "single_label_classification":
             if mask is not None:
                 labels = labels.masked_fill(~mask, IGNORE_INDEX)
-            return scores, classification_loss(rows, labels.reshape(-1), problem_type, class_weights)
+            total = classification_loss(rows, labels.reshape(-1), problem_type, class_weights)
+            return total if self.training else total / members
         labels = at_least_float32(labels.to(torch.get_default_dtype()) if not labels.is_floating_point() else labels)
         if mask is not None:
             labels = labels.reshape(*mask.shape, -1).masked_fill(~mask.unsqueeze(-1), torch.nan)
         labels = labels.reshape(-1, outputs)
         if problem_type == "multi_label_classification":
-            return scores, classification_loss(rows, labels, problem_type, class_weights)
-        return self.label_scale(scores), regression_loss(rows, labels, self.label_scale)
+            total = classification_loss(rows, labels, problem_type, class_weights)
+        else:
+            total = regression_loss(rows, labels, self.label_scale)
+        return total if self.training else total / members
 
 
 class LyraForSequenceClassification(LyraPreTrainedModel):
@@ -503,7 +502,7 @@ class LyraForSequenceClassification(LyraPreTrainedModel):
         labels: Tensor | None = None,
         class_weights: Tensor | None = None,
         **kwargs: Any,
-    ) -> SequenceClassifierOutput:
+    ) -> LyraSequenceOutput:
         """Score sequences.
 
         Args:
@@ -516,11 +515,13 @@ class LyraForSequenceClassification(LyraPreTrainedModel):
             **kwargs: `output_hidden_states`, `return_dict`.
 
         Returns:
-            `logits` (B, O): for regression predictions in the labels' own units; and `loss`, if there are labels.
+            `logits` (B, O): for regression predictions in the labels' own units; and `loss`, if there are labels. Of an
+            ensemble `logits` is the members' mean and `spread` (B, O) their standard deviation, and `loss` is as
+            `LyraHead.loss` says.
         """
         outputs = self.lyra(input_ids, attention_mask, inputs_embeds, return_dict=True, **kwargs)
-        logits, loss = self.classifier(outputs.pooler_output, labels, class_weights=class_weights)
-        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+        logits, spread, loss = self.classifier(outputs.pooler_output, labels, class_weights=class_weights)
+        return LyraSequenceOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states, spread=spread)
 
 
 class LyraForRegression(LyraForSequenceClassification):
@@ -559,7 +560,7 @@ class LyraForTokenClassification(LyraPreTrainedModel):
         labels: Tensor | None = None,
         class_weights: Tensor | None = None,
         **kwargs: Any,
-    ) -> TokenClassifierOutput:
+    ) -> LyraTokenOutput:
         """Score every residue.
 
         Args:
@@ -572,14 +573,14 @@ class LyraForTokenClassification(LyraPreTrainedModel):
             **kwargs: `output_hidden_states`, `return_dict`.
 
         Returns:
-            `logits` (B, L, O), and `loss`, if there are labels.
+            `logits` (B, L, O), and `loss`, if there are labels; of an ensemble as in `LyraForSequenceClassification`.
         """
         outputs = self.lyra(input_ids, attention_mask, inputs_embeds, return_dict=True, **kwargs)
         mask = None
         if labels is not None:
             mask = self.label_mask(input_ids, attention_mask, labels)
-        logits, loss = self.classifier(outputs.last_hidden_state, labels, mask, class_weights)
-        return TokenClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+        logits, spread, loss = self.classifier(outputs.last_hidden_state, labels, mask, class_weights)
+        return LyraTokenOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states, spread=spread)
 
     def label_mask(self, input_ids: Tensor | None, attention_mask: Tensor | None, labels: Tensor) -> Tensor:
         """Where a label can count: (B, L), true at real positions."""
@@ -587,4 +588,4 @@ class LyraForTokenClassification(LyraPreTrainedModel):
             everywhere = torch.ones(labels.shape[:2], dtype=torch.bool, device=labels.device)
             return everywhere if attention_mask is None else attention_mask != 0
         mask = real_positions(input_ids, attention_mask)
-        return split_pair(input_ids, mask)[2] if self.config.pair_input else mask
+        return split_pair(input_ids, mask, self.config.pair_context)[2] if self.config.pair_input else mask

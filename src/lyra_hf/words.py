@@ -9,8 +9,11 @@ gradient of a row is the sum over the places where its word stands. This is for 
 
 Word 0 of every table is padding.
 
+The members of an ensemble read the same words. What is done to rows alone takes their vectors side by side, as rows of
+M * H channels.
+
 Letters in shapes: B batch, L length, H hidden_size, E width of a PGC, W words, R words one level below, k places of a
-word.
+word, M members (a single model has no such dimension).
 """
 
 from functools import partial
@@ -22,6 +25,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from .fused import differentiable, serves
+from .members import MemberConv1d, join_members, split_members
 
 # Positions in a batch from which on it pays to look for repeated words.
 MIN_POSITIONS = 1024
@@ -36,7 +40,7 @@ def serve(encoder: nn.Module, pgcs: nn.ModuleList, input_ids: Tensor) -> bool:
     return (
         input_ids.numel() >= MIN_POSITIONS
         and serves(next(encoder.parameters()))
-        and all(type(pgc.conv) is nn.Conv1d for pgc in pgcs)
+        and all(type(pgc.conv) in (nn.Conv1d, MemberConv1d) for pgc in pgcs)
         and not any(
             module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
             for module in (*encoder.modules(), *pgcs.modules())
@@ -45,21 +49,24 @@ def serve(encoder: nn.Module, pgcs: nn.ModuleList, input_ids: Tensor) -> bool:
 
 
 def read(encoder: Any, pgcs: Any, input_ids: Tensor, pair_ids: Tensor | None, mask: Tensor) -> Tensor:
-    """What the PGCs give for token ids (B, L), of a pair both members', and a mask (B, L): (B, L, H)."""
+    """What the PGCs give for token ids (B, L), of a pair both sequences', and a mask (B, L): (M, B, L, H)."""
     letters, others, index = distinct_letters(input_ids, pair_ids, mask, len(encoder.membership))
-    rows = encoder(letters, others)
+    members = 1 if encoder.bias.dim() == 1 else len(encoder.bias)
+    rows = split_members(encoder(letters, others), members)  # (R, M * H) -> (M, R, H)
     for pgc in pgcs:
-        words, index = widen(index, len(rows), pgc.conv.kernel_size[0])
+        words, index = widen(index, rows.shape[-2], pgc.conv.kernel_size[0])
         rows = run(pgc, rows, words)
     return spread(rows, index)
 
 
 def run(pgc: Any, rows: Tensor, words: Tensor) -> Tensor:
-    """A PGC on words: from a table (R, H), row 0 padding, and the rows at each word's places (W, k), to (W, H)."""
-    x, v = pgc.in_norm(pgc.in_proj(rows)).chunk(2, dim=-1)  # each (R, E)
-    is_letter = torch.arange(len(rows)).clamp(max=1).unsqueeze(-1).to(x.dtype)  # (R, 1)
-    weight = pgc.conv.weight.squeeze(1).t().contiguous()  # (E, 1, k) -> (E, k) -> (k, E)
-    result: Tensor = pgc.out_norm(pgc.out_proj(gate(x * is_letter, v, weight, pgc.conv.bias, words)))
+    """A PGC on words: from a table (M, R, H), row 0 padding, and the rows at each word's places (W, k) to (M, W, H)."""
+    x, v = pgc.in_norm(pgc.in_proj(rows)).chunk(2, dim=-1)  # each (M, R, E)
+    is_letter = torch.arange(rows.shape[-2]).clamp(max=1).unsqueeze(-1).to(x.dtype)  # (R, 1)
+    x, v = join_members(x * is_letter, pgc.members), join_members(v, pgc.members)  # (M, R, E) -> (R, M * E)
+    weight = pgc.conv.weight.flatten(0, -3).squeeze(1).t().contiguous()  # (M, E, 1, k) -> (M * E, k) -> (k, M * E)
+    gated = split_members(gate(x, v, weight, pgc.conv.bias.flatten(), words), pgc.members)  # (W, M * E) -> (M, W, E)
+    result: Tensor = pgc.out_norm(pgc.out_proj(gated))
     return result
 
 
@@ -133,9 +140,9 @@ def widen(index: Tensor, rows: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def spread(rows: Tensor, index: Tensor) -> Tensor:
-    """The rows (R, H) that an index of any shape names: (..., H)."""
+    """The rows (M, R, H) that an index of any shape names: (M, ..., H)."""
     spread_out: Tensor = _Spread.apply(rows, index.flatten())
-    return spread_out.unflatten(0, index.shape)
+    return spread_out.unflatten(-2, index.shape)
 
 
 def gate(x: Tensor, v: Tensor, weight: Tensor, bias: Tensor, words: Tensor) -> Tensor:
@@ -170,22 +177,27 @@ class _Occurrences:
         self.starts = occurrences.cumsum(1) - occurrences  # (k, R)
 
     def sums(self, values: Tensor, place: int) -> Tensor:
-        """For each row the sum of `values` (W, E) over where it occurs in that column: (R, E)."""
-        return F.embedding_bag(self.order[place], values, self.starts[place], mode="sum")
+        """For each row the sum of `values` (M, W, E) over where it occurs in that column: (M, R, E)."""
+        order, starts = self.order[place], self.starts[place]
+        if values.dim() == 3:  # all members' values as rows one behind the other
+            before = values.shape[1] * torch.arange(len(values)).unsqueeze(1)  # (M, 1)
+            order, starts = (order + before).flatten(), (starts + before).flatten()
+        sums = F.embedding_bag(order, values.flatten(0, -2), starts, mode="sum")  # (M * R, E)
+        return sums.view(*values.shape[:-2], -1, sums.shape[-1])
 
 
 class _Spread(Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, index: Tensor) -> Tensor:
         ctx.save_for_backward(rows, index)
-        return rows.index_select(0, index)
+        return rows.index_select(-2, index)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         rows, index = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return *differentiable(lambda rows: rows[index], (rows,), gradient), None
-        return _Occurrences(index.unsqueeze(1), len(rows)).sums(gradient.contiguous(), 0), None
+            return *differentiable(lambda rows: rows[..., index, :], (rows,), gradient), None
+        return _Occurrences(index.unsqueeze(1), rows.shape[-2]).sums(gradient.contiguous(), 0), None
 
 
 def _gate_formula(x: Tensor, v: Tensor, weight: Tensor, bias: Tensor, words: Tensor) -> Tensor:

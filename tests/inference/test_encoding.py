@@ -124,6 +124,11 @@ class TestFaults:
             (["A!", "AC"], {"unknown_letters": False}, None),
             (["AC", "ACG"], {}, None),
             (["AC", "ACG"], {"pair_input": True}, (1, "3 letters cannot be a pair of equal length")),
+            (
+                ["AC", "ACGT"],
+                {"pair_input": True, "pair_context": 1},
+                (0, "2 letters cannot be a pair with 1 letters of"),
+            ),
             (["AC", "AC!"], {"pair_input": True}, (1, "the letter '!' at position 3 is not in the dna alphabet")),
             (["AC", "ACG", "!!"], {"pair_input": True}, (1, "3 letters cannot be a pair of equal length")),
         ],

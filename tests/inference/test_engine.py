@@ -19,7 +19,7 @@ from lyra_hf.inference.state_space import SEGMENT_LENGTH, WHOLE_LENGTH
 REGRESSION, SINGLE, MULTI = "regression", "single_label_classification", "multi_label_classification"
 LONG = string.ascii_letters + string.digits
 ALPHABETS = ["dna", "rna", "protein", "01", "ABCDEFG", LONG]
-POOLS = ["mean", "max", "last", "attention"]
+POOLS = ["mean", "max", "last", "attention", "position"]
 RELEASED = {"hidden_size": 64, "pgc_hidden_sizes": [16, 128], "state_size": 64}
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
@@ -48,6 +48,7 @@ SHAPES = {
     **{pooling: {"pooling": pooling} for pooling in POOLS[1:]},
     "pairs": {"pair_input": True},
     "pairs, both directions, attention": {"pair_input": True, "bidirectional": True, "pooling": "attention"},
+    "pairs, position": {"pair_input": True, "pooling": "position"},
 }
 THRESHOLDS = sorted(
     {1, 2, 3, 4, 5, 6, 8}
@@ -243,6 +244,19 @@ def test_members_of_an_ensemble_score_as_they_do_alone(head, shape, members, len
         alone = [one[0] for one in by_engine(LyraEngine([model]), rows)]
         assert_equal([one[index] for one in together], alone, dtype)
         assert_equal(alone, plain(model, rows), dtype)
+
+
+@every_shape
+@pytest.mark.parametrize("head", ["numbers", "labels", "residue numbers", "residue classes"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_ensemble_that_is_one_model(head, shape, dtype):
+    ensemble = make(head, dtype=dtype, ensemble_size=3, **SHAPES[shape])
+    rows = random_rows(ensemble.config, [9, 1, 170, 65])
+    of_members = by_engine(LyraEngine(ensemble.members()), rows)
+    assert_equal([one.mean(0) for one in of_members], plain(ensemble, rows), dtype)
+    with torch.no_grad():
+        spread = [ensemble(row.reshape(1, -1)).spread[0] for row in rows]
+    assert_equal([one.std(0, correction=0) for one in of_members], spread, dtype)
 
 
 @pytest.mark.parametrize("transform", ["log", "rank"])

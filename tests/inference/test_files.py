@@ -22,9 +22,12 @@ from lyra_hf import (
     UserError,
 )
 from lyra_hf.inference import files
+from lyra_hf.inference.encoding import encode_texts
 from lyra_hf.inference.files import predict_file
+from lyra_hf.inference.loading import load_model
 from lyra_hf.inference.readers import open_table
 from lyra_hf.inference.writers import TableWriter
+from lyra_hf.tokenization_lyra import UnknownLettersWarning
 
 SEQUENCES = ["ACGTACGT", "GG", "TTTTTTTTTTTTTTTT", "acgun", "CATCATCAT", "A", "GATTACA"]
 NAMES = [f"row {number}, of many" for number in range(len(SEQUENCES))]
@@ -166,6 +169,21 @@ def test_residues_have_lists(tmp_path, save, ending):
         assert_predictions(value, expected)
 
 
+@pytest.mark.parametrize("output_ending", [".csv", ".tsv", ".parquet", ".jsonl"])
+@pytest.mark.usefixtures("small_batches")
+def test_an_ensemble_adds_its_spread(tmp_path, save, output_ending):
+    predictor = Predictor(save(ensemble_size=3))
+    source, columns = write_input(tmp_path, ".csv")
+    output = tmp_path / f"output{output_ending}"
+    predict_file(str(tmp_path / "model"), source, str(output))
+    found = read_output(output)
+    assert list(found) == [*columns, "prediction", "spread"]
+    expected = predictor.predict_encoded(encode_texts(predictor.encoder, SEQUENCES))
+    assert_predictions(found["prediction"], expected.logits[:, 0])
+    assert_predictions(found["spread"], expected.spread[:, 0])
+    assert expected.spread.min() > 0
+
+
 FAULTS = {
     "a letter": ("ACGX!", r"input\.csv, row 6: the letter 'X' at position 4 is not in the dna alphabet"),
     "nothing": ("", r"input\.csv, row 6: the sequence is empty"),
@@ -223,6 +241,9 @@ def test_a_table_without_rows(tmp_path, save):
         ({"id2label": {0: "no", 1: "yes"}, "problem_type": "single_label_classification"}, "label"),
         ({"id2label": {0: "no", 1: "yes"}, "problem_type": "single_label_classification"}, "score"),
         ({"id2label": {0: "a", 1: "b"}, "problem_type": "multi_label_classification"}, "score_b"),
+        ({"ensemble_size": 2}, "prediction"),
+        ({"ensemble_size": 2}, "spread"),
+        ({"ensemble_size": 2, "id2label": {0: "on", 1: "off"}}, "spread_off"),
     ],
 )
 def test_a_column_of_the_input_is_not_overwritten(tmp_path, save, fields, column):
@@ -329,6 +350,23 @@ class TestPairs:
         targets = ["ACGA", "GC", "TTTTT", "ACU"]
         message = r"input\.csv, row 3: the pair has 6 and 5 letters; aligned pairs are of equal length"
         self.refused(tmp_path, save(pair_input=True), message, target=targets)
+
+    @pytest.mark.usefixtures("small_batches")
+    def test_context_on_either_side(self, tmp_path, save):
+        model, output = save(pair_input=True, pair_context=1), tmp_path / "output.csv"
+        targets = ["AC", "G", "TTTA", "AC"]
+        guides = ["ACGA", "GCA", "TTTTTA", "ACGA"]
+        source = self.source(tmp_path, guide=guides, target=targets)
+        predict_file(model, source, str(output), column="guide", pair_column="target")
+        with_unknown = [one + "?" + other + "?" for one, other in zip(guides, targets, strict=True)]
+        plain = load_model(model)
+        plain.config.pair_context = 0
+        with pytest.warns(UnknownLettersWarning):
+            expected = Predictor(plain)(with_unknown)
+        assert_predictions(read_output(output)["prediction"], expected)
+        message = r"row 1: the pair has 4 and 4 letters; the first of a pair has 1 letters more than the second on"
+        output.unlink()
+        self.refused(tmp_path, model, message, guide=guides, target=["ACGT", "G", "TTTA", "AC"])
 
     @pytest.mark.usefixtures("small_batches")
     def test_a_letter_of_the_second_sequence(self, tmp_path, save):

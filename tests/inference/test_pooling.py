@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_models import small_config
 
-from lyra_hf.inference.pooling import AttentionPool, LastPool, MaxPool, MeanPool
+from lyra_hf.inference.pooling import AttentionPool, LastPool, MaxPool, MeanPool, PositionPool
 from lyra_hf.modeling_lyra import LyraPooler
 
 MEMBERS, CHANNELS = 2, 5
-POOLS = ["mean", "max", "last", "attention"]
+POOLS = ["mean", "max", "last", "attention", "position"]
 every_pool = pytest.mark.parametrize("pooling", POOLS)
 
 
@@ -21,6 +21,10 @@ def make(pooling, dtype=torch.float64):
     poolers = [LyraPooler(config).to(dtype).requires_grad_(requires_grad=False) for _ in range(MEMBERS)]
     if pooling == "attention":
         return poolers, AttentionPool(torch.stack([3 * p.attention.weight for p in poolers])), 3
+    if pooling == "position":
+        for pooler in poolers:
+            pooler.position_weight.normal_()
+        return poolers, PositionPool(torch.stack([p.position_weight for p in poolers])), 1
     return poolers, {"mean": MeanPool, "max": MaxPool, "last": LastPool}[pooling](), 1
 
 
@@ -37,7 +41,7 @@ def expected_of(poolers, steepness, hidden, mask):
     return torch.stack([pooler(part, mask.unsqueeze(-1)) for pooler, part in zip(poolers, hidden, strict=True)])
 
 
-def piece(pool, hidden, lengths, size, *, masked):
+def piece(pool, hidden, lengths, size, *, masked, start=0):
     """A piece (M, B, L, H), laid out in segments of some size, with rubbish where there is padding."""
     length = hidden.shape[2]
     segments = -(-length // size)
@@ -47,7 +51,7 @@ def piece(pool, hidden, lengths, size, *, masked):
     wide = torch.cat([hidden, rubbish], dim=2).masked_fill(~is_letter[None, :, :, None], 1e3)
     columns = wide.unflatten(2, (segments, size)).permute(0, 4, 3, 2, 1)  # (M, H, Q, G, B)
     mask = is_letter.unflatten(1, (segments, size)).permute(2, 1, 0).to(hidden.dtype) if masked else None
-    return pool.partial(columns, mask, lengths)
+    return pool.partial(columns, mask, lengths, start)
 
 
 def pooled(pool, hidden, lengths, cuts, size):
@@ -57,7 +61,7 @@ def pooled(pool, hidden, lengths, cuts, size):
     for start, stop in zip([0, *cuts], [*cuts, length], strict=True):
         inside = (lengths.clamp(max=stop) - start).clamp(min=0)
         masked = bool((inside < -(-(stop - start) // size) * size).any())
-        part = piece(pool, hidden[:, :, start:stop], inside, size, masked=masked)
+        part = piece(pool, hidden[:, :, start:stop], inside, size, masked=masked, start=start)
         whole = part if whole is None else pool.join(whole, part)
     return pool.finish(whole, lengths).transpose(1, 2)
 
@@ -103,7 +107,7 @@ def test_rows_of_padding_alone_are_zero(pooling, dtype):
     assert (got[:, 1] != 0).any()
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention", "position"])
 def test_rows_of_padding_alone_are_zero_in_pieces_too(pooling):
     _, pool, _ = make(pooling)
     got = pooled(pool, random_hidden(3, 6), torch.tensor([0, 3, 0]), [2, 4], 2)

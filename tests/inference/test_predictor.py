@@ -19,7 +19,9 @@ from lyra_hf.checkpoints import checkpoint_names
 from lyra_hf.inference import engine as engine_module
 from lyra_hf.inference import predictor as predictor_module
 from lyra_hf.inference.batching import SmallerBatchesWarning
+from lyra_hf.inference.encoding import encode_texts
 from lyra_hf.inference.engine import LyraEngine
+from lyra_hf.inference.results import Predictions
 from lyra_hf.inference.scoring import Scorer
 from lyra_hf.inference.workers import Workers
 from lyra_hf.tokenization_lyra import UnknownLettersWarning
@@ -38,6 +40,11 @@ CASES = {
     "residue classes": (LyraForTokenClassification, {"num_labels": 3, "problem_type": SINGLE}),
     "residue pairs": (LyraForTokenClassification, {"problem_type": "regression", "pair_input": True}),
     "residue strands": (LyraForTokenClassification, {"problem_type": "regression", "reverse_complement": True}),
+    "ensemble": (LyraForRegression, {"ensemble_size": 3, "num_labels": 2}),
+    "ensemble of classifiers": (LyraForSequenceClassification, {"ensemble_size": 2, "num_labels": 3}),
+    "ensemble on pairs": (LyraForRegression, {"ensemble_size": 2, "pair_input": True}),
+    "ensemble on both strands": (LyraForRegression, {"ensemble_size": 2, "reverse_complement": True}),
+    "residue ensemble": (LyraForTokenClassification, {"ensemble_size": 3, "problem_type": "regression"}),
 }
 RELEASED = {"hidden_size": 64, "pgc_hidden_sizes": [16, 128], "state_size": 64}
 every_case = pytest.mark.parametrize("case", CASES)
@@ -111,6 +118,55 @@ def test_no_sequences(case):
         outputs = model.config.num_labels
         assert results.shape == ((0, outputs) if outputs > 1 else (0,))
         assert results.dtype == np.float32
+
+
+def encoded(predictor, sequences):
+    return encode_texts(predictor.encoder, sequences)
+
+
+def plain_spread(model, sequences):
+    """The standard deviation over the members, each run by itself on one sequence at a time."""
+    of_members = zip(*(plain(member, sequences) for member in model.members()), strict=True)
+    return [np.stack(values).std(0) for values in of_members]
+
+
+ENSEMBLES = [case for case in CASES if "ensemble" in case]
+
+
+@pytest.mark.parametrize("transform", [None, "log", "rank"])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("case", ENSEMBLES)
+def test_the_spread_of_an_ensemble(with_threads, monkeypatch, case, threads, transform):
+    monkeypatch.setattr(predictor_module, "_LETTERS_PER_BATCH", {"cpu": 300})
+    monkeypatch.setattr(predictor_module, "_LETTERS_PER_BLOCK", {"cpu": 64})  # longer ones are streamed
+    with_threads(threads)
+    if "classifiers" in case:
+        transform = None
+    model, sequences = make(case, label_transform=transform), random_sequences()
+    if transform is not None:
+        labels = torch.rand(60, model.config.num_labels, generator=torch.Generator().manual_seed(0))
+        model.classifier.label_scale.fit(1 + labels)
+    predictor = Predictor(model)
+    predictions = predictor.predict_encoded(encoded(predictor, sequences))
+    assert predictions.spread.shape == predictions.logits.shape
+    assert_equal(predictions.per_sequence(), plain(model, sequences))
+    spread = Predictions(predictions.spread, predictions.offsets)
+    assert_equal(spread.per_sequence(), plain_spread(model, sequences))
+    assert max(row.max() for row in spread.per_sequence()) > 0
+
+
+@pytest.mark.parametrize("case", ["number", "classes", "residue numbers"])
+def test_a_single_model_has_no_spread(case):
+    predictor = Predictor(make(case))
+    assert predictor.predict_encoded(encoded(predictor, ["ACGT"])).spread is None
+
+
+def test_an_ensemble_of_equal_members_is_any_of_them():
+    model, sequences = make("numbers"), random_sequences()
+    predictor = Predictor(LyraForRegression.from_members([model] * 3))
+    predictions = predictor.predict_encoded(encoded(predictor, sequences))
+    assert_equal(list(predictions.logits), plain(model, sequences))
+    np.testing.assert_allclose(predictions.spread, 0, rtol=0, atol=1e-5)
 
 
 def test_shapes():
@@ -444,6 +500,11 @@ class TestScan:
         assert scores.starts.tolist() == starts
         assert_equal(scores.forward, plain(model, forward))
         assert_equal(scores.reverse, plain(model, reverse))
+        if model.config.ensemble_size == 1:
+            assert scores.forward_spread is scores.reverse_spread is None
+        else:
+            assert_equal(scores.forward_spread, plain_spread(model, forward))
+            assert_equal(scores.reverse_spread, plain_spread(model, reverse))
 
     @pytest.mark.parametrize("stride", [1, 2, 7, 1000])
     @pytest.mark.parametrize("window", [1, 5, 12, len(WITH_CODES) - 1, len(WITH_CODES)])
@@ -451,7 +512,9 @@ class TestScan:
         self.check(make("number"), WITH_CODES, window, stride)
 
     @pytest.mark.parametrize("batch_size", [1, 4, None])
-    @pytest.mark.parametrize("case", ["number", "numbers", "classes", "labels", "strands"])
+    @pytest.mark.parametrize(
+        "case", ["number", "numbers", "classes", "labels", "strands", "ensemble", "ensemble on both strands"]
+    )
     def test_every_head(self, with_threads, case, batch_size):
         with_threads(2)
         self.check(make(case), WITH_CODES, 12, 5, batch_size=batch_size)
@@ -470,9 +533,10 @@ class TestScan:
         with_threads(2)
         self.check(make("number"), WITH_CODES, 12, 1)
 
-    def test_windows_longer_than_a_block(self, monkeypatch):
+    @pytest.mark.parametrize("case", ["number", "ensemble"])
+    def test_windows_longer_than_a_block(self, monkeypatch, case):
         monkeypatch.setattr(predictor_module, "_LETTERS_PER_BLOCK", {"cpu": 64})
-        self.check(make("number"), 3 * WITH_CODES, 100, 11)
+        self.check(make(case), 3 * WITH_CODES, 100, 11)
 
     @pytest.mark.parametrize("threads", [1, 2])
     def test_batches_that_are_too_big_for_the_memory(self, little_memory, with_threads, threads):
@@ -502,7 +566,7 @@ class TestScan:
     def test_without_complements_there_is_one_strand(self, alphabet):
         model = make("numbers", alphabet=alphabet)
         scores = Predictor(model).scan("ACGTTGCA", 5, 2)
-        assert scores.reverse is None
+        assert scores.reverse is scores.reverse_spread is None
         assert scores.starts.tolist() == [0, 2]
         assert_equal(scores.forward, plain(model, ["ACGTT", "GTTGC"]))
 

@@ -67,6 +67,29 @@ def test_several_numbers(lengths):
 
 
 @per_unit
+@pytest.mark.parametrize("names", [["y"], ["on", "off target"]])
+def test_the_spread_of_an_ensemble(lengths, names):
+    logits = random_logits(len(names), lengths)
+    spread = Predictions(np.abs(logits.logits[::-1]), logits.offsets)
+    without = result_columns(configuration("regression", names), logits)
+    columns = result_columns(configuration("regression", names), logits._replace(spread=spread.logits))
+    titles = ["spread"] if len(names) == 1 else ["spread_on", "spread_off target"]
+    assert list(columns) == [*without, *titles]
+    assert all(columns[name].equals(column) for name, column in without.items())
+    for index, title in enumerate(titles):
+        assert columns[title].type == kind(FLOAT, lengths)
+        expected = [row[..., index] if len(names) > 1 else row for row in spread.per_sequence()]
+        assert columns[title].to_pylist() == [row.tolist() for row in expected]
+
+
+@pytest.mark.parametrize("problem_type", [SINGLE, MULTI])
+def test_classes_have_no_column_for_a_spread(problem_type):
+    logits = random_logits(2)
+    config = configuration(problem_type, ["a", "b"])
+    assert list(result_columns(config, logits._replace(spread=logits.logits))) == list(result_columns(config, logits))
+
+
+@per_unit
 @pytest.mark.parametrize("names", [["no", "yes"], ["a", "b", "c", "d"]])
 def test_classes(lengths, names):
     logits = random_logits(len(names), lengths, number=20)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from reference import continuous_parameters, recurrence
 from small_models import small_config
 
+from lyra_hf.convolution import LyraS4DConvolution
 from lyra_hf.inference.state_space import (
     SEGMENT_LENGTH,
     WHOLE_LENGTH,
@@ -18,7 +19,6 @@ from lyra_hf.inference.state_space import (
     emit,
     segment_length,
 )
-from lyra_hf.modeling_lyra import LyraS4DConvolution
 
 CHANNELS, MODES = 3, 4
 both_directions = pytest.mark.parametrize("directions", [1, 2], ids=["forward", "both"])

@@ -19,7 +19,7 @@ from lyra_hf.inference.streaming import Stream
 from lyra_hf.inference.workers import Workers
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
-POOLS = ["mean", "max", "last", "attention"]
+POOLS = ["mean", "max", "last", "attention", "position"]
 SHAPES = {
     "one layer": {},
     "two layers": {"num_hidden_layers": 2},
@@ -31,6 +31,7 @@ SHAPES = {
     **{pooling: {"pooling": pooling} for pooling in POOLS[1:]},
     "pairs": {"pair_input": True},
     "pairs, both directions, attention": {"pair_input": True, "bidirectional": True, "pooling": "attention"},
+    "pairs, position": {"pair_input": True, "pooling": "position"},
 }
 BLOCK = SEGMENT_LENGTH
 LENGTHS = [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 3 * BLOCK - 1, 5 * BLOCK, 7 * BLOCK + 5]
@@ -195,10 +196,10 @@ def test_both_strands(per_residue, threads, fields, length):
     model = make(per_residue, reverse_complement=True, **fields)
     row = random_row(model.config, length)
     expected = plain(model, row)
-    out = torch.empty(expected.shape).numpy()
+    out = torch.empty(1, *expected.shape).numpy()
     scorer = Scorer(LyraEngine([model]), POOL[threads], BLOCK)
     within_a_minute(lambda: scorer.long(row, out))
-    assert_close(torch.from_numpy(out), expected)
+    assert_close(torch.from_numpy(out[0]), expected)
 
 
 @both_heads
@@ -208,9 +209,9 @@ def test_long_sequences_in_the_units_of_the_labels(per_residue, bidirectional, h
     model = make(per_residue, bidirectional=bidirectional, **head)
     row = random_row(model.config, 3 * BLOCK + 30)
     expected = plain(model, row)
-    out = torch.empty(expected.shape).numpy()
+    out = torch.empty(1, *expected.shape).numpy()
     Scorer(LyraEngine([model]), POOL[2], BLOCK).long(row, out)
-    assert_close(torch.from_numpy(out), expected)
+    assert_close(torch.from_numpy(out[0]), expected)
 
 
 @both_heads

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..alphabets import PAD_ID
+from ..alphabets import PAD_ID, UNK_ID
 from ..errors import UserError
-from .encoding import EncodedSequences
+from .encoding import EncodedSequences, pair_positions
 
 Indices = npt.NDArray[np.int64]
 
@@ -27,23 +27,25 @@ class Rows:
     Args:
         encoded: the sequences; of pairs, the letters of one and then of the other.
         pairs: whether they are pairs.
+        context: letters by which the first of a pair reaches beyond the second on either side.
 
     Attributes:
         lengths: (N,), positions of each: letters, or pairs of letters.
     """
 
-    def __init__(self, encoded: EncodedSequences, *, pairs: bool) -> None:
-        self._pairs = pairs
+    def __init__(self, encoded: EncodedSequences, *, pairs: bool, context: int = 0) -> None:
+        self._pairs, self._context = pairs, context
         ids = encoded.ids if encoded.ids.flags.writeable else encoded.ids.copy()  # torch has no read-only tensors
         self._ids = torch.from_numpy(ids)
         self._starts = torch.from_numpy(encoded.offsets[:-1].copy())
-        self.lengths: Indices = encoded.lengths // 2 if pairs else encoded.lengths
+        self.lengths: Indices = pair_positions(encoded.lengths, context) if pairs else encoded.lengths
 
     def one(self, index: int) -> Tensor:
         """Token ids of one sequence (L,), or of a pair (2, L)."""
+        if self._pairs:
+            return self.padded(np.array([index]))[0][:, 0]
         start, length = int(self._starts[index]), int(self.lengths[index])
-        ids = self._ids[start : start + length * (2 if self._pairs else 1)]
-        return ids.view(2, length) if self._pairs else ids
+        return self._ids[start : start + length]
 
     def padded(self, chosen: Indices) -> tuple[Tensor, Tensor | None]:
         """Token ids (B, L) of some rows, of pairs (2, B, L), padded on the right; their lengths, if they differ."""
@@ -62,9 +64,13 @@ class Rows:
         position = torch.arange(length)
         members = [starts + position]  # (B, L) each
         if self._pairs:
-            members.append(members[0] + torch.from_numpy(lengths).unsqueeze(1))
+            members.append(members[0] + torch.from_numpy(lengths).unsqueeze(1) - self._context)
         places = torch.stack(members) if self._pairs else members[0]
         ids = self._ids[places.clamp_(max=self._ids.shape[0] - 1)]
+        if self._context:
+            sizes = torch.from_numpy(lengths).unsqueeze(1)
+            is_context = (position < self._context) | (position >= sizes - self._context)
+            ids[1].masked_fill_(is_context, UNK_ID)
         if ragged is not None:
             ids = ids.masked_fill_(position >= ragged.unsqueeze(1), PAD_ID)
         return ids, ragged

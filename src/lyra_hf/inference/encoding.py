@@ -94,6 +94,7 @@ def encode_rows(
     first: pa.Array | pa.ChunkedArray,
     second: pa.Array | pa.ChunkedArray | None,
     describe_row: Callable[[int], str],
+    pair_context: int = 0,
 ) -> EncodedSequences:
     """Token ids of a table's rows, each of which the model can read.
 
@@ -102,16 +103,17 @@ def encode_rows(
         first: the column of sequences.
         second: the column of the second sequences of pairs, or None.
         describe_row: says in words where a row stands.
+        pair_context: letters by which the first of a pair reaches beyond the second on either side.
 
     Raises:
-        UserError: a sequence is empty or has a letter outside the alphabet, or a pair is of unequal length; it names
-            the first such row.
+        UserError: a sequence is empty or has a letter outside the alphabet, or the lengths of a pair do not fit; it
+            names the first such row.
     """
     columns = [first] if second is None else [first, second]
     encoded, *others = [encode_column(encoder, column) for column in columns]
     faults = []
     for other in others:
-        faults.append(_unequal_pair(encoded, other))
+        faults.append(_unequal_pair(encoded, other, pair_context))
         encoded = join_pairs(encoded, other)
 
     def text_of(row: int) -> str:
@@ -184,6 +186,7 @@ def find_fault(
     text_of: Callable[[int], str],
     *,
     pair_input: bool = False,
+    pair_context: int = 0,
     unknown_letters: bool = True,
 ) -> Fault | None:
     """The first sequence that a model cannot read, or None.
@@ -193,13 +196,14 @@ def find_fault(
         encoded: their token ids.
         text_of: gives the text of a row; asked for one row at most.
         pair_input: whether each row should be a pair, the letters of one sequence and then of the other.
+        pair_context: letters by which the first of a pair reaches beyond the second on either side.
         unknown_letters: whether a letter outside the alphabet counts as a fault.
     """
     lengths = encoded.lengths
     row = min(
         _first_true(lengths == 0),
         _row_of_first_unknown(encoded) if unknown_letters else len(encoded),
-        _first_true(lengths % 2 == 1) if pair_input else len(encoded),
+        _first_true((lengths % 2 == 1) | (lengths <= 2 * pair_context)) if pair_input else len(encoded),
     )
     if row == len(encoded):
         return None
@@ -207,7 +211,8 @@ def find_fault(
         return Fault(row, "the sequence is empty")
     unknown = encoder.first_unknown(text_of(row)) if unknown_letters else None
     if unknown is None:
-        return Fault(row, f"{lengths[row]} letters cannot be a pair of equal length")
+        rule = f"with {pair_context} letters of context on either side" if pair_context else "of equal length"
+        return Fault(row, f"{lengths[row]} letters cannot be a pair {rule}")
     position, letter = unknown
     alphabet = encoder.alphabet
     return Fault(
@@ -217,15 +222,20 @@ def find_fault(
     )
 
 
-def _unequal_pair(first: EncodedSequences, second: EncodedSequences) -> Fault | None:
-    """The first pair whose sequences are not of equal length, or None."""
-    row = _first_true(first.lengths != second.lengths)
+def _unequal_pair(first: EncodedSequences, second: EncodedSequences, context: int) -> Fault | None:
+    """The first pair whose sequences are not of the lengths that they should have, or None."""
+    row = _first_true(first.lengths != second.lengths + 2 * context)
     if row == len(first):
         return None
-    return Fault(
-        row,
-        f"the pair has {first[row].size} and {second[row].size} letters; aligned pairs are of equal length",
-    )
+    rule = "aligned pairs are of equal length"
+    if context:
+        rule = f"the first of a pair has {context} letters more than the second on either side"
+    return Fault(row, f"the pair has {first[row].size} and {second[row].size} letters; {rule}")
+
+
+def pair_positions(letters: npt.NDArray[np.int64], context: int) -> npt.NDArray[np.int64]:
+    """Positions (N,) of pairs with so many letters in all: the letters of the first sequences."""
+    return letters // 2 + context
 
 
 def _first_true(flags: npt.NDArray[np.bool_]) -> int:

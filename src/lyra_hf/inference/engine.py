@@ -23,10 +23,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..alphabets import PAD_ID
-from ..modeling_lyra import LyraForTokenClassification, LyraPreTrainedModel, LyraS4DLayer
+from ..modeling_lyra import LyraForTokenClassification, LyraPooler, LyraPreTrainedModel, LyraS4DLayer
 from .front import Front
 from .gates import normalize
-from .pooling import AttentionPool, LastPool, MaxPool, MeanPool, Partial, Pool, concatenated
+from .pooling import AttentionPool, LastPool, MaxPool, MeanPool, Partial, Pool, PositionPool, concatenated
 from .prefixes import PrefixSums, prefix_letters
 from .results import problem_type
 from .state_space import SEGMENT_LENGTH, Carry, StateSpace, absorb, emit, segment_length
@@ -48,6 +48,7 @@ class Batch(NamedTuple):
         is_letter: (Q + 2 R, G, B): row p of a segment is its letter p - R; false outside the sequence.
         mask: (Q, G, B), 1 at letters and 0 at padding; None where there is none.
         lengths: (B,) letters of each sequence.
+        start: letters of the sequences before these, if they are blocks of longer ones.
     """
 
     table: Table
@@ -55,6 +56,7 @@ class Batch(NamedTuple):
     is_letter: Tensor
     mask: Tensor | None
     lengths: Tensor
+    start: int = 0
 
     def split(self, size: int) -> "list[Batch]":
         """Batches of `size` sequences, and one of the rest."""
@@ -63,7 +65,7 @@ class Batch(NamedTuple):
         parts = [tensor.split(size, dim=-1) for tensor in (self.codes, self.is_letter, self.lengths)]
         masks = [None] * len(parts[0]) if self.mask is None else self.mask.split(size, dim=-1)
         codes, is_letter, lengths = parts
-        return [Batch(self.table, *part) for part in zip(codes, is_letter, masks, lengths, strict=True)]
+        return [Batch(self.table, *part, self.start) for part in zip(codes, is_letter, masks, lengths, strict=True)]
 
 
 class Layer(NamedTuple):
@@ -108,7 +110,7 @@ class LyraEngine:
         self.front = Front([model.lyra for model in exact], self.device, self.dtype)
         stages = zip(*(model.lyra.layers for model in exact), strict=True)
         self.layers = [self._layer(stage, mix_dtype) for stage in stages]
-        self.pool = self._pool([model.lyra.pooler.attention for model in exact])
+        self.pool = self._pool([model.lyra.pooler for model in exact])
         heads = [model.classifier.linear for model in exact]
         self.head_weight = self._stack([head.weight for head in heads])  # (M, O, H)
         self.head_bias = self._stack([head.bias for head in heads]).unsqueeze(-1)  # (M, O, 1)
@@ -116,7 +118,7 @@ class LyraEngine:
         self._prefixes: dict[KmerTable, PrefixSums] = {}
         self._letters_at_once = _LETTERS_AT_ONCE if self.device.type == "cpu" else sys.maxsize
         # With one layer and a mean, what goes round the layer is a sum of the tables' rows.
-        self._residual_is_a_sum = len(self.layers) == 1 and isinstance(self.pool, MeanPool) and not self.per_residue
+        self._residual_is_a_sum = len(self.layers) == 1 and type(self.pool) is MeanPool and not self.per_residue
 
     def _stack(self, tensors: Sequence[Tensor], dtype: torch.dtype | None = None) -> Tensor:
         return torch.stack([tensor.detach() for tensor in tensors]).to(self.device, dtype or self.dtype)
@@ -130,13 +132,16 @@ class LyraEngine:
         return Layer(
             StateSpace(directions, scale, self.device, self.dtype),
             self._stack([member.output_linear.weight for member in members], mix_dtype),
-            self._stack([member.output_linear.bias for member in members], mix_dtype).unsqueeze(-1),
+            self._stack([member.get_parameter("output_linear.bias") for member in members], mix_dtype).unsqueeze(-1),
         )
 
-    def _pool(self, attentions: Sequence[torch.nn.Linear | None]) -> Pool:
-        weights = [attention.weight for attention in attentions if attention is not None]
+    def _pool(self, poolers: Sequence[LyraPooler]) -> Pool:
+        weights = [pooler.attention.weight for pooler in poolers if pooler.attention is not None]
         if weights:
             return AttentionPool(self._stack(weights))
+        of_positions = [pooler.position_weight for pooler in poolers if pooler.position_weight is not None]
+        if of_positions:
+            return PositionPool(self._stack(of_positions))
         pools: dict[str, Pool] = {"mean": MeanPool(), "max": MaxPool(), "last": LastPool()}
         return pools[self.config.pooling]
 
@@ -146,6 +151,7 @@ class LyraEngine:
         ids: Tensor,
         lengths: Tensor | None = None,
         around: tuple[Tensor, Tensor] | None = None,
+        start: int = 0,
     ) -> Batch:
         """Lay out sequences.
 
@@ -155,6 +161,7 @@ class LyraEngine:
             lengths: (B,), or None where no sequence has padding.
             around: what is before and after, (B, R) or of pairs (2, B, R) each, if the sequences are blocks of longer
                 ones; nothing unless told.
+            start: letters of these before the blocks.
         """
         reach = self.front.reach
         sequences, length = ids.shape[-2:]
@@ -177,7 +184,7 @@ class LyraEngine:
         if padded:
             position = torch.arange(segments * size, device=self.device).view(segments, size).T  # (Q, G)
             mask = (position.unsqueeze(-1) < lengths).to(self.dtype)  # (Q, G, B)
-        return Batch(table, table.codes(first, second), first != PAD_ID, mask, lengths)
+        return Batch(table, table.codes(first, second), first != PAD_ID, mask, lengths, start)
 
     def expect(self, letters: int) -> None:
         """Have so many letters more decide whether large tables are worth their making.
@@ -210,7 +217,9 @@ class LyraEngine:
         """What the pool has of the vectors of a batch."""
         table, parts = batch.table, self._parts(batch)
         if not (self._residual_is_a_sum and isinstance(table, KmerTable) and table.is_whole):
-            partials = [self.pool.partial(self.hidden(part, initial), part.mask, part.lengths) for part in parts]
+            partials = [
+                self.pool.partial(self.hidden(part, initial), part.mask, part.lengths, part.start) for part in parts
+            ]
             return concatenated(partials)
         prefixes = self._prefixes_for(batch) if initial is None else None
         skip = prefixes.positions if prefixes is not None else 0

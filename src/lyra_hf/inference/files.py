@@ -47,7 +47,8 @@ def predict_file(
     predictor = Predictor(model, device, batch_size)
     rows = 0
     with open_table(input_path, sequence_column=column) as reader:
-        nothing = Predictions(np.empty((0, predictor.config.num_labels), dtype=np.float32))
+        no_rows = np.empty((0, predictor.config.num_labels), dtype=np.float32)
+        nothing = Predictions(no_rows, spread=no_rows if predictor.config.ensemble_size > 1 else None)
         names = free_names(result_columns(predictor.config, nothing), reader.column_names)
         if pair_column is not None:
             reader.check_text(pair_column)
@@ -99,5 +100,6 @@ def _encoded(
 
     for batch in reader:
         second = None if pair_column is None else batch.column(pair_column)
-        yield batch, encode_rows(predictor.encoder, batch.column(reader.sequence_column), second, describe_row)
+        first = batch.column(reader.sequence_column)
+        yield batch, encode_rows(predictor.encoder, first, second, describe_row, predictor.config.pair_context)
         rows_before += batch.num_rows

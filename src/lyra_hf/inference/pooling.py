@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -39,8 +40,15 @@ def concatenated(partials: Sequence[Partial]) -> Partial:
 class Pool(Protocol):
     """A pool over positions."""
 
-    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor) -> Partial:
-        """Of a piece: hidden (M, H, Q, G, B), mask (Q, G, B) or None where all is real, letters in the piece (B,)."""
+    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor, start: int = 0) -> Partial:
+        """Of a piece.
+
+        Args:
+            hidden: its vectors (M, H, Q, G, B).
+            mask: (Q, G, B), or None where all is real.
+            lengths: letters in the piece (B,).
+            start: letters of the sequences before the piece.
+        """
 
     def join(self, first: Partial, second: Partial) -> Partial:
         """Of two pieces, one behind the other."""
@@ -52,7 +60,7 @@ class Pool(Protocol):
 class MeanPool:
     """The mean over all positions."""
 
-    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor) -> Partial:
+    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor, start: int = 0) -> Partial:
         """The sums of a piece."""
         return Partial((hidden if mask is None else hidden * mask).sum((2, 3)))
 
@@ -65,10 +73,32 @@ class MeanPool:
         return partial.vectors / lengths.clamp(min=1)
 
 
+class PositionPool(MeanPool):
+    """The mean in which each of the first positions has a weight for every channel.
+
+    Args:
+        weight: (M, P, H), what is added to the weight 1 at the first P positions.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight.transpose(1, 2).contiguous()  # (M, H, P)
+
+    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor, start: int = 0) -> Partial:
+        """The weighted sums of a piece."""
+        members, channels, positions, segments = hidden.shape[:4]
+        size = positions * segments
+        weight = self.weight[..., start : start + size]
+        weight = 1 + F.pad(weight, (0, size - weight.shape[-1]))  # (M, H, G * Q)
+        weight = weight.view(members, channels, segments, positions).transpose(2, 3)  # (M, H, Q, G)
+        rows = hidden if mask is None else hidden * mask
+        sums = torch.bmm(weight.reshape(members * channels, 1, size), rows.reshape(members * channels, size, -1))
+        return Partial(sums.view(members, channels, -1))
+
+
 class MaxPool:
     """The largest value of each channel."""
 
-    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor) -> Partial:
+    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor, start: int = 0) -> Partial:
         """The largest values of a piece."""
         return Partial((hidden if mask is None else hidden.masked_fill(mask == 0, -torch.inf)).amax((2, 3)))
 
@@ -84,7 +114,7 @@ class MaxPool:
 class LastPool:
     """The vector of the last position."""
 
-    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor) -> Partial:
+    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor, start: int = 0) -> Partial:
         """The vector of a piece's last letter."""
         members, channels = hidden.shape[:2]
         last = (lengths - 1).clamp(min=0)  # (B,)
@@ -111,7 +141,7 @@ class AttentionPool:
     def __init__(self, weight: Tensor) -> None:
         self.weight = weight
 
-    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor) -> Partial:
+    def partial(self, hidden: Tensor, mask: Tensor | None, lengths: Tensor, start: int = 0) -> Partial:
         """Weighted sums of a piece, relative to its largest weight."""
         scores = torch.bmm(self.weight, hidden.flatten(2)).unflatten(2, hidden.shape[2:])  # (M, 1, Q, G, B)
         if mask is not None:

@@ -40,12 +40,17 @@ class WindowScores:
         stride: letters from the start of one window to that of the next.
         forward: (N,) or (N, outputs), scores of the windows as they stand, from the start of the sequence on.
         reverse: the same of the windows' reverse complements; None where the alphabet has no complements.
+        forward_spread: of an ensemble, whose mean the scores are, the standard deviation over its members; of a single
+            model None.
+        reverse_spread: the same of `reverse`.
     """
 
     window: int
     stride: int
     forward: FloatArray
     reverse: FloatArray | None
+    forward_spread: FloatArray | None = None
+    reverse_spread: FloatArray | None = None
 
     @property
     def starts(self) -> npt.NDArray[np.int64]:
@@ -94,7 +99,8 @@ class Predictor:
 
         Returns:
             For a head per sequence an array (N,), or (N, outputs) where there are several; for a head per residue a
-            list of N arrays (L,) or (L, outputs). Regression is in the labels' own units, classes are logits.
+            list of N arrays (L,) or (L, outputs). Regression is in the labels' own units, classes are logits. Of an
+            ensemble the members' mean; `predict_encoded` tells how far they are apart, too.
 
         Raises:
             UserError: a single text is given, a sequence is empty, or, for a model of pairs, has an odd number of
@@ -109,7 +115,12 @@ class Predictor:
         while window := list(islice(remaining, _WINDOW)):
             encoded = encode_texts(self.encoder, window)
             fault = find_fault(
-                self.encoder, encoded, window.__getitem__, pair_input=self.config.pair_input, unknown_letters=False
+                self.encoder,
+                encoded,
+                window.__getitem__,
+                pair_input=self.config.pair_input,
+                pair_context=self.config.pair_context,
+                unknown_letters=False,
             )
             if fault is not None:
                 raise UserError(f"sequence {rows + fault.row + 1}: {fault.problem}")
@@ -141,26 +152,27 @@ class Predictor:
 
     def _predict(self, encoded: EncodedSequences) -> Predictions:
         scorer = self._scorer()
-        rows = Rows(encoded, pairs=self.config.pair_input)
+        rows = Rows(encoded, pairs=self.config.pair_input, context=self.config.pair_context)
         offsets = offsets_of(rows.lengths) if self.per_residue else None
         total = len(encoded) if offsets is None else int(offsets[-1])
-        logits = np.empty((total, self.config.num_labels), dtype=np.float32)
+        results = self._room(total)
 
         def predict(chosen: Indices) -> None:
             outputs = scorer.batch(*rows.padded(chosen))
             if offsets is None:
-                logits[chosen] = outputs
+                results[:, chosen] = outputs
                 return
-            for index, row in zip(chosen.tolist(), outputs, strict=True):
-                logits[offsets[index] : offsets[index + 1]] = row[: rows.lengths[index]]
+            for place, index in enumerate(chosen.tolist()):
+                results[:, offsets[index] : offsets[index + 1]] = outputs[:, place, : rows.lengths[index]]
 
         scorer.engine.expect(int(rows.lengths.sum()))
         is_long = rows.lengths > scorer.block_length
         self._run(predict, self._batches.plan(rows.lengths, np.flatnonzero(~is_long)))
         for index in np.flatnonzero(is_long).tolist():
             place = slice(index, index + 1) if offsets is None else slice(offsets[index], offsets[index + 1])
-            scorer.long(rows.one(index), logits[place])
-        return Predictions(logits, offsets)
+            scorer.long(rows.one(index), results[:, place])
+        means, spread = _means_and_spread(results)
+        return Predictions(means, offsets, spread)
 
     def scan(self, sequence: str, window: int, stride: int = 1) -> WindowScores:
         """Score every window of a long sequence, on both strands where the alphabet has complements.
@@ -190,25 +202,27 @@ class Predictor:
         if complements and not self.config.reverse_complement:
             strands.append(scorer.complement(letters).unfold(0, window, stride))
         count = len(strands[0])
-        scores = np.empty((len(strands), count, self.config.num_labels), dtype=np.float32)
+        scores = self._room(len(strands), count)
 
         def predict(chosen: Indices) -> None:
             for strand, windows in enumerate(strands):
                 part = windows[chosen[0] : chosen[-1] + 1]
-                scores[strand, chosen] = scorer.batch(part.flip(1) if strand else part)
+                scores[:, strand, chosen] = scorer.batch(part.flip(1) if strand else part)
 
         scorer.engine.expect(len(strands) * count * window)
         with torch.autocast(self.device.type, enabled=False):
             self._run(predict, self._batches.plan_windows(count, window))
         # A model that averages over the strands scores both alike.
-        results = [self._without_single_output(part) for part in scores]
-        return WindowScores(window, stride, results[0], results[-1] if complements else None)
+        results = self._without_single_output(scores)  # (S, strands, N)
+        forward, forward_spread = _means_and_spread(results[:, 0])
+        reverse, reverse_spread = _means_and_spread(results[:, -1]) if complements else (None, None)
+        return WindowScores(window, stride, forward, reverse, forward_spread, reverse_spread)
 
     def _scorer(self) -> Scorer:
         """What scores with the model's present weights."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
         if self._scores is None or not all(map(identical, tensors, self._snapshot)):
-            engine = LyraEngine([self.model], self.device)
+            engine = LyraEngine(self.model.members(), self.device)
             self._scores = Scorer(engine, self._workers, _by_device(_LETTERS_PER_BLOCK, self.device))
             self._snapshot = [tensor.detach().clone() for tensor in tensors]
         return self._scores
@@ -218,8 +232,17 @@ class Predictor:
         for _ in self._workers.map(self._batches.halving(predict), batches):
             pass
 
+    def _room(self, *shape: int) -> FloatArray:
+        """An array for what a `Scorer` gives: (S, ..., outputs)."""
+        return np.empty((min(self.config.ensemble_size, 2), *shape, self.config.num_labels), dtype=np.float32)
+
     def _without_single_output(self, outputs: FloatArray) -> FloatArray:
-        return outputs[:, 0] if self.config.num_labels == 1 else outputs
+        return outputs[..., 0] if self.config.num_labels == 1 else outputs
+
+
+def _means_and_spread(results: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+    """What a `Scorer` gives (S, ...), apart: the outputs, and of an ensemble their spread."""
+    return results[0], results[1] if len(results) > 1 else None
 
 
 def _by_device(numbers: dict[str, int], device: torch.device) -> int:

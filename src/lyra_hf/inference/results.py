@@ -23,10 +23,13 @@ class Predictions(NamedTuple):
             residue, those of all sequences one behind the other.
         offsets: int64 (N + 1,), of a head per residue: where each sequence's residues begin, and the last one's end,
             from 0 to rows. None of a head per sequence.
+        spread: float32 (rows, outputs), of an ensemble, whose mean the logits are: the standard deviation over its
+            members. None of a single model.
     """
 
     logits: FloatArray
     offsets: npt.NDArray[np.int64] | None = None
+    spread: FloatArray | None = None
 
     def per_sequence(self) -> list[FloatArray]:
         """Each sequence's outputs, views: (outputs,), or per residue (L, outputs); without `outputs` where it is 1."""
@@ -40,28 +43,33 @@ class Predictions(NamedTuple):
 def result_columns(config: LyraConfig, predictions: Predictions) -> dict[str, pa.Array]:
     """Columns by name for the outputs of one model.
 
-    Regression: `prediction`, or `prediction_NAME` for each of several outputs. Classes: `label` and `score`, the
-    class's probability. Several labels at once: `label`, those above one half with semicolons between, and `score_NAME`
-    for each. Of a model with a head per residue the columns hold lists.
+    Regression: `prediction`, or `prediction_NAME` for each of several outputs; of an ensemble then `spread`, or
+    `spread_NAME` for each. Classes: `label` and `score`, the class's probability. Several labels at once: `label`,
+    those above one half with semicolons between, and `score_NAME` for each. Of a model with a head per residue the
+    columns hold lists.
 
     Args:
         config: the model's configuration.
         predictions: its outputs.
     """
-    columns = _flat_columns(config, predictions.logits)
+    columns = _flat_columns(config, predictions.logits, predictions.spread)
     if predictions.offsets is None:
         return columns
     offsets = pa.array(predictions.offsets, pa.int64()).cast(pa.int32())
     return {name: pa.ListArray.from_arrays(offsets, column) for name, column in columns.items()}
 
 
-def _flat_columns(config: LyraConfig, logits: FloatArray) -> dict[str, pa.Array]:
+def _flat_columns(config: LyraConfig, logits: FloatArray, spread: FloatArray | None) -> dict[str, pa.Array]:
     """The columns with a value for each row of outputs (rows, outputs)."""
     names = output_names(config)
     kind = problem_type(config)
     if kind == "regression":
-        titles = ["prediction"] if len(names) == 1 else [f"prediction_{name}" for name in names]
-        return {title: _numbers(logits[:, index]) for index, title in enumerate(titles)}
+        numbers = {"prediction": logits} if spread is None else {"prediction": logits, "spread": spread}
+        return {
+            title if len(names) == 1 else f"{title}_{name}": _numbers(values[:, index])
+            for title, values in numbers.items()
+            for index, name in enumerate(names)
+        }
     if kind == "single_label_classification":
         probabilities = softmax(logits)
         places = pa.array(probabilities.argmax(1))

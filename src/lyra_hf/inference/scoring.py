@@ -19,6 +19,9 @@ from .workers import Workers
 class Scorer:
     """Scores with one engine.
 
+    Outputs have a first dimension S: of a single model 1; of an ensemble 2, the members' mean and their spread, the
+    standard deviation over them.
+
     Args:
         engine: the model.
         workers: what computes the blocks of long sequences.
@@ -32,10 +35,10 @@ class Scorer:
         self._graphs: dict[Table, GraphedFunction] | None = {} if engine.device.type == "cuda" else None
 
     def batch(self, ids: Tensor, lengths: Tensor | None = None) -> FloatArray:
-        """Outputs (B, O), per residue (B, at least L, O), of token ids (B, L), of pairs (2, B, L), padded on the right.
+        """Outputs (S, B, O), per residue (S, B, at least L, O), of token ids padded on the right.
 
         Args:
-            ids: the sequences.
+            ids: the sequences (B, L), of pairs (2, B, L).
             lengths: (B,), or None where there is no padding.
         """
         scores = self._scores(ids, lengths)
@@ -52,7 +55,7 @@ class Scorer:
         return self._outputs(scores)
 
     def long(self, ids: Tensor, out: FloatArray) -> None:
-        """Put the outputs of a long sequence (L,), or a pair (2, L), into `out` (1, O), per residue (L, O)."""
+        """Put the outputs of a long sequence (L,), or a pair (2, L), into `out` (S, 1, O), per residue (S, L, O)."""
         strands = [ids, self.complement(ids).flip(0)] if self.both_strands else [ids]
         streams = [Stream(self.engine, strand, self.workers, self.block_length) for strand in strands]
         if not self.engine.per_residue:
@@ -63,7 +66,7 @@ class Scorer:
         else:
             done = 0
             for scores in streams[0].residue_scores():
-                out[done : done + scores.shape[1]] = self._outputs(scores)
+                out[:, done : done + scores.shape[1]] = self._outputs(scores)
                 done += scores.shape[1]
 
     def complement(self, ids: Tensor) -> Tensor:
@@ -85,7 +88,10 @@ class Scorer:
         return self.engine.scores(self.engine.lay_out(table, ids, lengths))
 
     def _outputs(self, scores: Tensor) -> FloatArray:
-        """The outputs (..., O) of the one member, in the labels' units, from scores (M, ..., O)."""
+        """The outputs (S, ..., O), in the labels' units, from the members' scores (M, ..., O)."""
         with torch.inference_mode():
-            outputs: np.ndarray[Any, np.dtype[np.float32]] = self.engine.in_units(scores)[0].float().cpu().numpy()
-        return outputs
+            outputs = self.engine.in_units(scores)
+            if len(outputs) > 1:
+                outputs = torch.stack([outputs.mean(0), outputs.std(0, correction=0)])
+            found: np.ndarray[Any, np.dtype[np.float32]] = outputs.float().cpu().numpy()
+        return found

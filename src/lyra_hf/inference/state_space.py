@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..modeling_lyra import LyraS4DConvolution
+from ..convolution import LyraS4DConvolution
 from ..ssm import Modes, discretize, mode_powers, s4d_kernel, toeplitz_matrix
 
 # Longest sequence that is one segment: beyond it, states cost less than the longer product.

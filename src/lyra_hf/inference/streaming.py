@@ -87,7 +87,7 @@ class Stream:
         after = torch.cat([self.ids[..., stop : stop + reach], outside], dim=-1)
         around = before[..., before.shape[-1] - reach :].unsqueeze(-2), after[..., :reach].unsqueeze(-2)
         table = self.engine.table_for(self.ids[..., max(0, start - reach) : stop + reach])
-        return self.engine.lay_out(table, self.ids[..., start:stop].unsqueeze(-2), around=around)
+        return self.engine.lay_out(table, self.ids[..., start:stop].unsqueeze(-2), around=around, start=start)
 
     def _border_states(self) -> "_Known":
         """The states before each block in either direction, from the lowest layer up."""

@@ -1,6 +1,7 @@
 """The Trainer of transformers with what Lyra needs beside it."""
 
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from ..alphabets import PAD_ID, UNK_ID
-from ..modeling_lyra import LyraS4DConvolution
+from ..convolution import LyraS4DConvolution
 from .averaging import WeightAverager
 from .batches import LetterBatches, LyraCollator, TableDataset
 from .state_files import load_state, random_state, save_state, set_random_state
@@ -30,8 +31,28 @@ def hide_letters(input_ids: Tensor, share: float) -> Tensor:
     return input_ids.masked_fill(hidden, UNK_ID)
 
 
+def clip_members(parameters: Sequence[nn.Parameter], max_norm: float) -> Tensor:
+    """Scale the gradient of each member of an ensemble down to a norm, as it would be of a single model.
+
+    Args:
+        parameters: (M, ...) each.
+        max_norm: the largest norm of a member's gradient.
+
+    Returns:
+        The norm before, of the members' mean.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norms = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1)  # (M,)
+    factors = (max_norm / (norms + 1e-6)).clamp(max=1)
+    torch._foreach_mul_(gradients, [factors.view(-1, *(1,) * (gradient.dim() - 1)) for gradient in gradients])
+    return norms.mean()
+
+
 class LyraTrainer(Trainer):
     """`transformers.Trainer` whose state-space parameters have a group of their own, and which writes no pickles.
+
+    The members of an ensemble are trained side by side, each as it would be alone: gradients are clipped member by
+    member, and losses are logged per member.
 
     Args:
         ssm_learning_rate: learning rate of the S4D parameters (dt, A, C, D); a quarter of the others' unless told. They
@@ -106,6 +127,13 @@ class LyraTrainer(Trainer):
             inputs = {**inputs, "input_ids": hide_letters(inputs["input_ids"], self.letter_dropout)}
         return super().compute_loss(model, inputs, *args, **kwargs)
 
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log numbers; the training loss of an ensemble, a sum over its members, as their mean, as `eval_loss` is."""
+        for name in ("loss", "train_loss"):
+            if name in logs:
+                logs[name] /= self.model.config.ensemble_size
+        super().log(logs, *args, **kwargs)
+
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Metrics; while the model is trained, those of the averaged weights if there is an averager."""
         with self._average_stands_in():
@@ -140,7 +168,12 @@ class LyraTrainer(Trainer):
         return self.accelerator.prepare(DataLoader(dataset, batch_sampler=batches, collate_fn=self.data_collator))
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
-        if self.accelerator.distributed_type != "NO" or self.accelerator.scaler is not None:
+        if self.accelerator.distributed_type != "NO":
+            return super()._clip_grad_norm(model)
+        if self.model.config.ensemble_size > 1:
+            self.accelerator.unscale_gradients()
+            return clip_members(self._optimized(), self.args.max_grad_norm)
+        if self.accelerator.scaler is not None:
             return super()._clip_grad_norm(model)
         return nn.utils.clip_grad_norm_(self._optimized(), self.args.max_grad_norm)
 
