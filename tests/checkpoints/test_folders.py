@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 from small_models import build
 
 from lyra_hf import LyraForRegression
-from lyra_hf.checkpoints.folders import save_checkpoint
+from lyra_hf.checkpoints.folders import save_checkpoint, write_text
 
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
 
@@ -13,10 +15,9 @@ def contents(folder):
 
 def test_the_folder_is_made_with_its_parents(tmp_path):
     folder = tmp_path / "some" / "model"
-    save_checkpoint(build(LyraForRegression), folder, {"report.json": "{}\n"})
-    assert set(contents(folder)) == {*FILES, "report.json"}
+    save_checkpoint(build(LyraForRegression), folder)
+    assert set(contents(folder)) == FILES
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
-    assert (folder / "report.json").read_text() == "{}\n"
     assert LyraForRegression.from_pretrained(folder).config.alphabet == "dna"
 
 
@@ -45,3 +46,19 @@ def test_what_breaks_off_changes_nothing(tmp_path, is_new):
     with pytest.raises(OSError, match="no space left"):
         save_checkpoint(Full(build(LyraForRegression, seed=2).config), folder)
     assert (contents(folder) if folder.exists() else None) == before
+
+
+def test_a_text_replaces_another_whole(tmp_path, monkeypatch):
+    path = tmp_path / "report.json"
+    write_text(path, "old")
+    write_text(path, "new, µ\n")
+    assert contents(tmp_path) == {"report.json": "new, µ\n".encode()}
+
+    def full(self, content, **options):
+        self.write_bytes(content.encode()[:2])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_text(path, "newer")
+    assert path.read_bytes() == "new, µ\n".encode()

@@ -6,7 +6,8 @@ import pyarrow.parquet
 import pytest
 
 from lyra_hf.errors import UserError
-from lyra_hf.training.data import TableFormat, guess_alphabet, load_table, random_split
+from lyra_hf.training.data import HeldOut, guess_alphabet, load_for_training, load_table, random_split
+from lyra_hf.training.formats import Fold, TableFormat, parse_filter
 
 
 @pytest.fixture
@@ -23,6 +24,16 @@ def write(tmp_path):
         return path
 
     return write_columns
+
+
+def labels_of(table):
+    """The labels of each split, in order of rows; a label that says which row it is makes the rows known."""
+    return {split: [float(label) for label in rows.labels] for split, rows in table.splits.items()}
+
+
+def random_sequences(number, length=10):
+    generator = np.random.default_rng(0)
+    return ["".join(generator.choice(list("ACGT"), size=length)) for _ in range(number)]
 
 
 def all_rows(path, *targets, **options):
@@ -145,6 +156,263 @@ class TestSplits:
         assert random_split("acgt") == random_split("ACGT")
         for name, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
             assert abs(splits.count(name) / len(splits) - share) < 0.02
+
+
+class TestFolds:
+    NUMBERS = (0, 1, 2, 3, 4, None, 0, 2)
+
+    @pytest.fixture(params=["numbers", "floats", "texts"])
+    def path(self, write, request):
+        sequences, y = random_sequences(8), [row + 0.5 for row in range(8)]
+        if request.param == "texts":
+            folds = ["" if number is None else str(number) for number in self.NUMBERS]
+            return write(sequence=sequences, y=y, part=folds)
+        kind = pa.int8() if request.param == "numbers" else pa.float64()
+        return write("table.parquet", sequence=sequences, y=y, part=pa.array(self.NUMBERS, kind))
+
+    @pytest.mark.parametrize("number", range(5))
+    def test_one_is_the_test_set_and_the_next_the_validation_set(self, path, number):
+        found = labels_of(load_table(path, TableFormat(targets=("y",), split=Fold("part", number))))
+        expected = {"train": [], "validation": [], "test": []}
+        for row, fold in enumerate(self.NUMBERS):
+            if fold is not None:
+                split = "test" if fold == number else "validation" if fold == (number + 1) % 5 else "train"
+                expected[split].append(row + 0.5)
+        assert found == expected
+
+    def test_every_row_with_a_fold_is_tested_on_once(self, path):
+        tested = []
+        for number in range(5):
+            tested += labels_of(load_table(path, TableFormat(targets=("y",), split=Fold("part", number))))["test"]
+        assert sorted(tested) == [row + 0.5 for row, fold in enumerate(self.NUMBERS) if fold is not None]
+
+    @pytest.mark.parametrize("fold", ["5", "-1", "0.5", "first"])
+    def test_what_is_no_fold_is_named(self, write, fold):
+        path = write(sequence=["AC", "AG"], y=[1.5, 2], part=["0", fold])
+        with pytest.raises(UserError, match=f"row 2: the fold '{fold}' is none of 0 to 4"):
+            load_table(path, TableFormat(targets=("y",), split=Fold("part", 0)))
+
+
+class TestFilters:
+    @pytest.fixture
+    def path(self, write):
+        number = 60
+        splits = ["train", "validation", "test"] * (number // 3)
+        cells = ["a", "b"] * (number // 2)
+        doses = [row % 7 for row in range(number)]
+        return write(sequence=random_sequences(number), y=list(range(number)), split=splits, cell=cells, dose=doses)
+
+    @staticmethod
+    def rows_where(split, keep):
+        return [row for row in range(60) if ("train", "validation", "test")[row % 3] == split and keep(row)]
+
+    def form(self, **options):
+        return TableFormat(targets=("y",), split="split", problem_type="regression", **options)
+
+    def test_rows_of_every_split(self, path):
+        conditions = parse_filter({"cell": ["a"], "dose": {"above": 2}})
+        found = labels_of(load_table(path, self.form(rows=conditions)))
+        assert found == {split: self.rows_where(split, lambda row: row % 2 == 0 and row % 7 > 2) for split in found}
+        assert set(found) == {"train", "validation", "test"}
+
+    def test_rows_to_train_on_and_to_validate_on(self, path):
+        found = labels_of(load_table(path, self.form(train_rows=parse_filter({"cell": ["b"]}))))
+        assert found["test"] == self.rows_where("test", lambda row: True)
+        for split in ("train", "validation"):
+            assert found[split] == self.rows_where(split, lambda row: row % 2 == 1)
+
+    def test_both(self, path):
+        form = self.form(rows=parse_filter({"dose": {"below": 4}}), train_rows=parse_filter({"cell": ["b"]}))
+        found = labels_of(load_table(path, form))
+        assert found["test"] == self.rows_where("test", lambda row: row % 7 < 4)
+        assert found["train"] == self.rows_where("train", lambda row: row % 7 < 4 and row % 2 == 1)
+
+    def test_what_is_left_out_may_be_anything(self, write):
+        sequences, y = ["AC", "CA", "AG", "AG"], [1.5, 2.5, 2, "much"]
+        splits = ["train", "validation", "test", "holdout"]
+        path = write(sequence=sequences, y=y, split=splits, good=["1", "1", "1", "0"])
+        found = labels_of(load_table(path, self.form(rows=parse_filter({"good": [1]}))))
+        assert found == {"train": [1.5], "validation": [2.5], "test": [2.0]}
+
+    def test_no_row_is_left(self, path):
+        with pytest.raises(UserError, match="no row has a label in y"):
+            load_table(path, self.form(rows=parse_filter({"cell": ["c"]})))
+
+    def test_a_condition_on_a_column_that_is_not_there(self, path):
+        with pytest.raises(UserError, match="no column 'colour'"):
+            load_table(path, self.form(rows=parse_filter({"colour": ["red"]})))
+
+    def test_parts_of_the_rows(self, path):
+        form = self.form(subsets={"a": parse_filter({"cell": ["a"]}), "high": parse_filter({"dose": {"above": 4}})})
+        for table in (load_table(path, form), load_table(path, form, only_split="test")):
+            for rows in table.splits.values():
+                numbers = np.array(rows.labels, dtype=int)
+                assert rows.subsets["a"].tolist() == (numbers % 2 == 0).tolist()
+                assert rows.subsets["high"].tolist() == (numbers % 7 > 4).tolist()
+            merged = table.merged()
+            assert merged.subsets["a"].tolist() == (np.array(merged.labels, dtype=int) % 2 == 0).tolist()
+
+    def test_parts_of_the_test_rows_that_are_held_back(self, path, tmp_path):
+        (tmp_path / "model.safetensors").touch()
+        form = self.form(subsets={"a": parse_filter({"cell": ["a"]})}, rows=parse_filter({"dose": {"above": 1}}))
+        rows = load_for_training(path, form)[1].open(tmp_path)
+        assert rows.subsets["a"].tolist() == (np.array(rows.labels, dtype=int) % 2 == 0).tolist()
+        assert 0 < rows.subsets["a"].sum() < len(rows.labels)
+
+
+class TestValidationRows:
+    """Where no row is named to validate on, a tenth of those to train on is taken."""
+
+    def load(self, write, sequences, splits):
+        path = write(sequence=sequences, y=list(range(len(sequences))), split=splits)
+        return labels_of(load_table(path, TableFormat(targets=("y",), split="split", problem_type="regression")))
+
+    def test_are_a_tenth_and_none_of_the_test_rows(self, write):
+        found = self.load(write, random_sequences(3000), ["train", "train", "test"] * 1000)
+        assert abs(len(found["validation"]) / 2000 - 0.1) < 0.02
+        assert sorted(found["train"] + found["validation"]) == [row for row in range(3000) if row % 3 < 2]
+        assert found["test"] == list(range(2, 3000, 3))
+
+    def test_are_the_same_in_any_order_and_beside_any_rows(self, write):
+        sequences = random_sequences(400)
+        first = self.load(write, sequences, ["train"] * 400)["validation"]
+        turned = self.load(write, sequences[::-1], ["train"] * 400)["validation"]
+        assert sorted(399 - row for row in turned) == first
+        fewer = self.load(write, sequences[:200], ["train"] * 200)["validation"]
+        assert fewer == [row for row in first if row < 200]
+
+    def test_copies_stay_together(self, write):
+        found = self.load(write, random_sequences(200) * 2, ["train"] * 400)
+        assert {row % 200 for row in found["validation"]}.isdisjoint(row % 200 for row in found["train"])
+
+    def test_are_not_taken_where_there_are_some(self, write):
+        found = self.load(write, random_sequences(300), ["train"] * 299 + ["val"])
+        assert found == {"train": list(range(299)), "validation": [299]}
+
+    def test_are_not_taken_of_test_rows_alone(self, write):
+        assert list(self.load(write, random_sequences(50), ["test"] * 50)) == ["test"]
+
+
+class TestJoinedTables:
+    NAMES = ("wt", "esp", "hf")
+
+    def tables(self, write, seed=0):
+        """Three tables that share some sequences, what they hold as {name: {sequence: label}}, and the splits."""
+        generator = np.random.default_rng(seed)
+        everything = list(dict.fromkeys(random_sequences(60, length=4)))
+        splits = {sequence: ("train", "validation", "test")[number % 3] for number, sequence in enumerate(everything)}
+        held, paths = {}, []
+        for name in self.NAMES:
+            chosen = generator.permutation(everything)[: generator.integers(10, 40)].tolist()
+            held[name] = {one: round(float(generator.normal()), 3) for one in chosen}
+            parts = [splits[one] for one in chosen]
+            paths.append(write(f"{name}.csv", sequence=chosen, y=held[name].values(), part=parts))
+        return paths, held, splits
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_against_a_plain_reference(self, write, seed):
+        paths, held, splits = self.tables(write, seed)
+        table = load_table(paths, TableFormat(targets=("y",) * 3, split="part"))
+        assert table.output_names == list(self.NAMES)
+        found = {}
+        for split, rows in table.splits.items():
+            for ids, labels in zip(rows.encoded, rows.labels, strict=True):
+                sequence = "".join("ACGT"[number - 2] for number in ids)
+                assert sequence not in found
+                found[sequence] = split
+                expected = [of_table.get(sequence, np.nan) for of_table in held.values()]
+                np.testing.assert_array_equal(labels, np.float32(expected))
+        assert found == {sequence: splits[sequence] for of_table in held.values() for sequence in of_table}
+
+    def test_test_rows_are_held_back(self, write, tmp_path):
+        paths, held, splits = self.tables(write)
+        table, held_out = load_for_training(paths, TableFormat(targets=("y",) * 3, split="part"))
+        assert set(table.splits) == {"train", "validation"}
+        (tmp_path / "model.safetensors").touch()
+        present = {sequence for of_table in held.values() for sequence in of_table if splits[sequence] == "test"}
+        assert held_out.number == len(held_out.open(tmp_path).labels) == len(present)
+
+    @pytest.mark.parametrize(
+        ("second", "message"),
+        [
+            (
+                {"sequence": ["AC"], "y": [2.5], "part": ["test"]},
+                "row 1: AC is in the split 'test', elsewhere in",
+            ),
+            ({"sequence": ["AG", "AG"], "y": [2.5, 3], "part": ["train"] * 2}, "row 2: AG is in an earlier row too"),
+            ({"sequence": ["AG"], "z": [2.5], "part": ["train"]}, "no column 'y'"),
+        ],
+    )
+    def test_what_cannot_be_joined(self, write, second, message):
+        paths = [write("a.csv", sequence=["AC"], y=[1.5], part=["train"]), write("b.csv", **second)]
+        with pytest.raises(UserError, match=rf"b\.csv.* {message}"):
+            load_table(paths, TableFormat(targets=("y", "y"), split="part"))
+
+    @pytest.mark.parametrize(
+        ("names", "options", "message"),
+        [
+            (("a", "b"), {"targets": ("y",)}, "give one target for each"),
+            (("a", "b"), {"pair": "y"}, "give one target for each, and a column of splits"),
+            (("a", "b"), {"split": None}, "and a column of splits"),
+            (("a", "b"), {"split": Fold("part", 0)}, "and a column of splits"),
+            (("a", "b"), {"rows": parse_filter({"y": [1]})}, "no column in common that a condition could be on"),
+            (("a", "a"), {}, "need different names: a, a"),
+            (("a", "part"), {}, "need different names: a, part"),
+        ],
+    )
+    def test_what_joined_tables_have_not(self, write, names, options, message):
+        paths = [write(f"{name}.csv", sequence=["AC"], y=[1.5], part=["train"]) for name in names]
+        with pytest.raises(UserError, match=message):
+            load_table(paths, TableFormat(**{"targets": ("y", "y"), "split": "part", **options}))
+
+
+class TestHeldOut:
+    FORM = TableFormat(targets=("y",), split="split")
+
+    @pytest.fixture
+    def path(self, write):
+        sequences = ["AC", "AG", "AT", "CC", "CU"]
+        splits = ["train", "validation", "test", "test", "train"]
+        return write(sequence=sequences, y=["b", "a", "c", "b", "c"], split=splits)
+
+    def test_cannot_be_opened_before_there_are_weights(self, path, tmp_path):
+        _, held_out = load_for_training(path, self.FORM)
+        (tmp_path / "config.json").touch()
+        for folder in (tmp_path, tmp_path / "nowhere"):
+            with pytest.raises(UserError, match="holds no model yet; test rows are read once, when training has ended"):
+                held_out.open(folder)
+        (tmp_path / "model.safetensors").touch()
+        assert len(held_out.open(tmp_path).encoded) == 2
+
+    def test_cannot_be_opened_twice(self, tmp_path):
+        (tmp_path / "model.safetensors").touch()
+        read = []
+        held_out = HeldOut(1, lambda: read.append("rows") or "the rows")
+        assert held_out.open(tmp_path) == "the rows"
+        with pytest.raises(UserError, match="a model is measured on them once"):
+            held_out.open(tmp_path)
+        assert read == ["rows"]
+
+    def test_training_is_never_given_test_rows(self, path):
+        whole = load_table(path, self.FORM)
+        table, held_out = load_for_training(path, self.FORM)
+        assert set(table.splits) == {"train", "validation"} == set(whole.for_training().splits)
+        seen = {tuple(ids) for rows in table.splits.values() for ids in rows.encoded}
+        assert seen.isdisjoint(map(tuple, whole.splits["test"].encoded))
+        assert held_out.number == 2
+
+    def test_are_read_as_the_whole_table_was(self, path, tmp_path):
+        """Their labels alone would make other classes."""
+        (tmp_path / "model.safetensors").touch()
+        whole = load_table(path, self.FORM).splits["test"]
+        table, held_out = load_for_training(path, self.FORM)
+        rows = held_out.open(tmp_path)
+        assert [ids.tolist() for ids in rows.encoded] == [ids.tolist() for ids in whole.encoded]
+        assert [table.output_names[label] for label in rows.labels] == ["c", "b"]
+
+    def test_a_table_without_any(self, write):
+        path = write(sequence=["AC", "AG"], y=[1.5, 2], split=["train", "validation"])
+        assert load_for_training(path, self.FORM)[1] is None
 
 
 class TestPairs:

@@ -7,7 +7,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 
 from lyra_hf import LyraConfig, LyraForSequenceClassification, Predictor, UserError
 from lyra_hf.inference.encoding import EncodedSequences
-from lyra_hf.training.data import LabelledTable, Rows
+from lyra_hf.training.data import HeldOut, LabelledTable, Rows
 from lyra_hf.training.evaluation import evaluate_rows, flatten
 from lyra_hf.training.finetune import REPORT_FILE, finetune
 from lyra_hf.training.options import TrainingOptions
@@ -38,6 +38,13 @@ def labelled(head="sequence", problem_type="regression", outputs=1, number=60):
     return LabelledTable("dna", head, problem_type, names, splits)
 
 
+def train(table, folder, options, **further):
+    """Train with the test rows held back, as the commands do."""
+    test = table.splits.get("test")
+    held_out = None if test is None else HeldOut(len(test.encoded), lambda: test)
+    return finetune(table.for_training(), folder, options, held_out=held_out, **further)
+
+
 @pytest.mark.parametrize("head", ["sequence", "residue"])
 @pytest.mark.parametrize(
     ("problem_type", "outputs"),
@@ -51,12 +58,12 @@ def labelled(head="sequence", problem_type="regression", outputs=1, number=60):
 )
 def test_every_kind_of_table(tmp_path, head, problem_type, outputs):
     table = labelled(head, problem_type, outputs)
-    report = finetune(table, tmp_path, OPTIONS, model_options=SMALL)
+    report = train(table, tmp_path, OPTIONS, model_options=SMALL)
     expected = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", REPORT_FILE}
     assert {path.name for path in tmp_path.iterdir()} == expected
     assert json.loads((tmp_path / REPORT_FILE).read_text())["rows"] == {"train": 60, "validation": 20, "test": 20}
     predictor = Predictor(str(tmp_path))
-    assert evaluate_rows(predictor, table.splits["test"]) == report.test
+    assert evaluate_rows(predictor, table.splits["test"]) | {"interval": report.test["interval"]} == report.test
     assert list(predictor.config.id2label.values()) == table.output_names
     if head == "residue":
         lengths = [ids.size for ids in table.splits["test"].encoded]
@@ -65,7 +72,7 @@ def test_every_kind_of_table(tmp_path, head, problem_type, outputs):
 
 def test_labels_are_standardized_by_the_training_rows(tmp_path):
     table = labelled()
-    finetune(table, tmp_path, OPTIONS, model_options=SMALL)
+    train(table, tmp_path, OPTIONS, model_options=SMALL)
     scale = Predictor(str(tmp_path)).model.classifier.label_scale
     labels = np.array(table.splits["train"].labels)
     assert scale.mean.item() == pytest.approx(labels.mean(), rel=1e-5)
@@ -74,10 +81,10 @@ def test_labels_are_standardized_by_the_training_rows(tmp_path):
 
 def test_the_best_epoch_is_picked_on_validation_alone(tmp_path):
     table = labelled()
-    report = finetune(table, tmp_path / "a", OPTIONS, model_options=SMALL)
+    report = train(table, tmp_path / "a", OPTIONS, model_options=SMALL)
     shuffled = Rows(table.splits["test"].encoded, table.splits["test"].labels[::-1])
     other = LabelledTable("dna", "sequence", "regression", ["y0"], {**table.splits, "test": shuffled})
-    again = finetune(other, tmp_path / "b", OPTIONS, model_options=SMALL)
+    again = train(other, tmp_path / "b", OPTIONS, model_options=SMALL)
     assert again.best_epoch == report.best_epoch
     assert again.validation == report.validation
     assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
@@ -91,10 +98,10 @@ def test_a_run_that_broke_off_goes_on(tmp_path):
 
     options = TrainingOptions(epochs=4, batch_size=16, learning_rate=0.01, averaging=0.9, letter_dropout=0.1)
     with pytest.raises(KeyboardInterrupt):
-        finetune(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=[Break()])
+        train(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=[Break()])
     assert not (tmp_path / "broken" / "model.safetensors").exists()
-    finetune(labelled(), tmp_path / "broken", options, model_options=SMALL)
-    finetune(labelled(), tmp_path / "whole", options, model_options=SMALL)
+    train(labelled(), tmp_path / "broken", options, model_options=SMALL)
+    train(labelled(), tmp_path / "whole", options, model_options=SMALL)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole")]
     assert weights[0] == weights[1]
 
@@ -109,11 +116,11 @@ def test_a_run_that_broke_off_while_it_wrote_a_checkpoint_goes_on(tmp_path, monk
     options = TrainingOptions(epochs=4, batch_size=16, learning_rate=0.01, letter_dropout=0.1)
     monkeypatch.setattr(LyraTrainer, "_save_rng_state", full)
     with pytest.raises(KeyboardInterrupt):
-        finetune(labelled(), tmp_path / "broken", options, model_options=SMALL)
+        train(labelled(), tmp_path / "broken", options, model_options=SMALL)
     assert (tmp_path / "broken" / "checkpoints" / "checkpoint-12" / "model.safetensors").is_file()
     monkeypatch.undo()
-    finetune(labelled(), tmp_path / "broken", options, model_options=SMALL)
-    finetune(labelled(), tmp_path / "whole", options, model_options=SMALL)
+    train(labelled(), tmp_path / "broken", options, model_options=SMALL)
+    train(labelled(), tmp_path / "whole", options, model_options=SMALL)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole")]
     assert weights[0] == weights[1]
 
@@ -121,7 +128,7 @@ def test_a_run_that_broke_off_while_it_wrote_a_checkpoint_goes_on(tmp_path, monk
 @pytest.mark.parametrize("transform", ["log", "rank"])
 def test_label_transforms_predict_in_the_labels_own_units(tmp_path, transform):
     table = labelled()
-    finetune(table, tmp_path, OPTIONS, model_options={**SMALL, "label_transform": transform})
+    train(table, tmp_path, OPTIONS, model_options={**SMALL, "label_transform": transform})
     predictions = Predictor(str(tmp_path)).predict_encoded(table.splits["test"].encoded).logits
     labels = np.array(table.splits["train"].labels)
     assert labels.min() - 0.5 <= predictions.min() <= predictions.max() <= labels.max() + 0.5
@@ -130,7 +137,7 @@ def test_label_transforms_predict_in_the_labels_own_units(tmp_path, transform):
 def test_class_weights_are_the_inverse_frequencies(tmp_path):
     table = labelled(problem_type="single_label_classification")
     options = TrainingOptions(epochs=1, batch_size=16, class_weights=True)
-    assert finetune(table, tmp_path, options, model_options=SMALL).test["n"] == 20
+    assert train(table, tmp_path, options, model_options=SMALL).test["n"] == 20
 
 
 @pytest.mark.parametrize(
@@ -143,14 +150,41 @@ def test_class_weights_are_the_inverse_frequencies(tmp_path):
 )
 def test_what_cannot_be_trained(tmp_path, arguments, message):
     with pytest.raises(UserError, match=message):
-        finetune(labelled(), tmp_path, OPTIONS, **arguments)
+        train(labelled(), tmp_path, OPTIONS, **arguments)
 
 
 def test_training_needs_validation_rows(tmp_path):
     table = labelled()
     del table.splits["validation"]
     with pytest.raises(UserError, match="no row is in the split 'validation'"):
-        finetune(table, tmp_path, OPTIONS)
+        train(table, tmp_path, OPTIONS)
+
+
+def test_training_must_not_see_test_rows(tmp_path):
+    with pytest.raises(UserError, match="the table holds test rows, which training must not see"):
+        finetune(labelled(), tmp_path / "model", OPTIONS)
+    assert not (tmp_path / "model").exists()
+
+
+def test_test_rows_are_read_once_and_last(tmp_path):
+    """When they are, the weights that they measure are in the folder; the report of an earlier model is gone."""
+    table = labelled()
+    test, seen = table.splits["test"], []
+
+    def read():
+        seen.append({path.name for path in tmp_path.iterdir()})
+        return test._replace(subsets={"half": np.arange(20) < 10})
+
+    (tmp_path / REPORT_FILE).write_text("{}")
+    held_out = HeldOut(20, read)
+    report = finetune(table.for_training(), tmp_path, OPTIONS, model_options=SMALL, held_out=held_out)
+    assert len(seen) == 1
+    assert "model.safetensors" in seen[0]
+    assert REPORT_FILE not in seen[0]
+    assert report.test["subsets"]["half"]["n"] == 10
+    low, high = report.test["interval"]
+    assert low <= report.test["spearman"] <= high
+    assert json.loads((tmp_path / REPORT_FILE).read_text())["test"] == report.test
 
 
 @pytest.mark.parametrize("values", [{"epochs": 0}, {"learning_rate": 0.0}, {"averaging": 1.0}, {"colour": 3}])
@@ -222,15 +256,15 @@ def test_checkpoints_of_another_run_are_not_gone_on_from(tmp_path):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        finetune(labelled(), tmp_path, OPTIONS, model_options=SMALL, callbacks=[Break()])
+        train(labelled(), tmp_path, OPTIONS, model_options=SMALL, callbacks=[Break()])
     other = TrainingOptions(epochs=2, batch_size=16, learning_rate=0.001)
     with pytest.raises(UserError, match="broke off and had other options; delete that folder"):
-        finetune(labelled(), tmp_path, other, model_options=SMALL)
+        train(labelled(), tmp_path, other, model_options=SMALL)
     with pytest.raises(UserError, match="had other rows"):
-        finetune(labelled(number=61), tmp_path, OPTIONS, model_options=SMALL)
+        train(labelled(number=61), tmp_path, OPTIONS, model_options=SMALL)
     with pytest.raises(UserError, match="had other model"):
-        finetune(labelled(), tmp_path, OPTIONS, model_options={**SMALL, "bidirectional": True})
-    assert finetune(labelled(), tmp_path, OPTIONS, model_options=SMALL).best_epoch > 0
+        train(labelled(), tmp_path, OPTIONS, model_options={**SMALL, "bidirectional": True})
+    assert train(labelled(), tmp_path, OPTIONS, model_options=SMALL).best_epoch > 0
 
 
 def test_a_metric_that_the_validation_rows_leave_undefined(tmp_path):
@@ -238,7 +272,7 @@ def test_a_metric_that_the_validation_rows_leave_undefined(tmp_path):
     validation = table.splits["validation"]
     table.splits["validation"] = Rows(validation.encoded, [np.int64(0)] * len(validation.labels))
     with pytest.raises(UserError, match="leave mcc undefined"):
-        finetune(table, tmp_path, OPTIONS, model_options=SMALL)
+        train(table, tmp_path, OPTIONS, model_options=SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -259,9 +293,9 @@ def test_early_stopping_counts_on_after_a_break(tmp_path):
         def on_epoch_end(self, args, state, control, **kwargs):
             self.epochs.append(round(state.epoch))
 
-    finetune(labelled(), tmp_path / "whole", options, model_options=SMALL, callbacks=[Count(whole)])
+    train(labelled(), tmp_path / "whole", options, model_options=SMALL, callbacks=[Count(whole)])
     callbacks = [Count(broken), Break()]
     with pytest.raises(KeyboardInterrupt):
-        finetune(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=callbacks)
-    finetune(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=[Count(broken)])
+        train(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=callbacks)
+    train(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=[Count(broken)])
     assert broken == whole

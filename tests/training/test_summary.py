@@ -28,6 +28,21 @@ def test_each_output_by_itself():
     assert summarize(runs)["validation"]["outputs"]["on"]["spearman"]["mean"] == pytest.approx(0.3)
 
 
+def test_parts_of_the_test_rows_by_themselves_and_no_intervals():
+    """An interval is of one run, and is left to its report."""
+    runs = {}
+    for name, value in (("a", 0.2), ("b", 0.4)):
+        runs[name] = report(test=value)
+        part = {"spearman": value / 2, "n": 3, "interval": None}
+        runs[name]["test"] |= {"interval": [value - 0.1, value + 0.1], "subsets": {"old": part}}
+    summary = summarize(runs)
+    assert set(summary["test"]) == {"spearman", "n", "subsets"}
+    assert set(summary["test"]["subsets"]["old"]) == {"spearman", "n"}
+    assert summary["test"]["subsets"]["old"]["spearman"]["mean"] == pytest.approx(0.15)
+    assert summary["test"]["subsets"]["old"]["n"] == 3
+    assert summary["runs"] == runs
+
+
 def test_one_run_and_no_test_rows():
     summary = summarize({"a": report(test=None)})
     assert summary["validation"]["spearman"] == {"mean": 0.5, "std": 0.0}

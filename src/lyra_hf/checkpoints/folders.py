@@ -8,8 +8,8 @@ from ..modeling_lyra import LyraPreTrainedModel
 from ..tokenization_lyra import build_tokenizer
 
 
-def save_checkpoint(model: LyraPreTrainedModel, folder: Path, further: dict[str, str] | None = None) -> None:
-    """Write a model's weights, configuration and tokenizer, and further files of text.
+def save_checkpoint(model: LyraPreTrainedModel, folder: Path) -> None:
+    """Write a model's weights, configuration and tokenizer.
 
     All files are written beside and then renamed: a folder that is there keeps its old files until the new ones are
     complete, and what breaks off leaves nothing half written.
@@ -17,7 +17,6 @@ def save_checkpoint(model: LyraPreTrainedModel, folder: Path, further: dict[str,
     Args:
         model: the model.
         folder: the folder to write; other files in it stay.
-        further: names and contents of further files.
     """
     is_new = not folder.exists()
     beside = folder / ".saving"
@@ -26,8 +25,6 @@ def save_checkpoint(model: LyraPreTrainedModel, folder: Path, further: dict[str,
         with quiet_transformers():
             model.save_pretrained(beside)
             build_tokenizer(model.config.alphabet).save_pretrained(beside)
-        for name, content in (further or {}).items():
-            (beside / name).write_text(content, encoding="utf-8")
         mode = (beside / "config.json").stat().st_mode
         for path in beside.iterdir():
             path.chmod(mode)  # safetensors are written for their owner alone
@@ -36,3 +33,10 @@ def save_checkpoint(model: LyraPreTrainedModel, folder: Path, further: dict[str,
     except BaseException:
         shutil.rmtree(folder if is_new else beside, ignore_errors=True)
         raise
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a file beside and rename it, so that it is never there in half."""
+    beside = path.with_name(path.name + ".saving")
+    beside.write_text(content, encoding="utf-8")
+    beside.replace(path)

@@ -1,25 +1,26 @@
 """A recipe: everything that defines a task, as data in one YAML file."""
 
 import difflib
-import os
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Any, Literal
 
 from ..errors import UserError
 from ..inference.results import ProblemType
-from ..training.data import Head, TableFormat
+from ..training.data import HeldOut, LabelledTable, load_for_training, load_table
+from ..training.formats import NUMBER_OF_FOLDS, Fold, Head, RowFilter, TableFormat, parse_filter
 from ..training.options import TrainingOptions
+from .sources import LICENCES, Source, find_table, load_source, read_mapping
 
-DATA_VARIABLE = "LYRA_HF_DATA"
+Configuration = Literal["best", "paper"]
+CONFIGURATIONS: tuple[Configuration, ...] = ("best", "paper")
 _RECIPES = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A published figure on a task's test rows.
+    """A figure of somebody else's on a task.
 
     Attributes:
         method: what was run.
@@ -27,6 +28,9 @@ class Result:
         value: the figure.
         parameters: of the method's model, where it is known.
         source: where the figure stands.
+        subset: the part of the test rows that it is of; None for all.
+        output: the output that it is of; None for the only one, or the mean.
+        comparable: whether it is of these test rows, and by the same protocol.
     """
 
     method: str
@@ -34,27 +38,34 @@ class Result:
     value: float
     parameters: int | None = None
     source: str = ""
+    subset: str | None = None
+    output: str | None = None
+    comparable: bool = True
+
+    @property
+    def is_of_everything(self) -> bool:
+        """Whether it is of all test rows, and of the only output or the mean over them."""
+        return self.subset is None and self.output is None
+
+    @property
+    def is_recalled(self) -> bool:
+        """Whether its source says that it was written down from memory and not looked up again."""
+        return "recalled" in self.source or "not re-read" in self.source
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a table comes from, so that anyone can build it.
+class TestRows:
+    """Test rows that lie in another table than the rows to train on.
 
     Attributes:
-        repository: owner and name on GitHub, or a package on PyPI.
-        commit: the commit or version.
-        paths: the files in it.
-        licence: what the data may be used for.
-        paper: the paper to cite.
-        steps: how the table is made of the files.
+        table: the table; all its rows count that meet the conditions and are in its split "test".
+        targets: its columns.
+        rows: conditions that its rows meet.
     """
 
-    repository: str
-    commit: str
-    paths: list[str]
-    licence: str
-    paper: str
-    steps: str = ""
+    table: str
+    targets: tuple[str, ...]
+    rows: RowFilter = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,65 +76,134 @@ class Recipe:
         name: the task's name, that of its file.
         area: the area it belongs to.
         title: what is predicted, in one line.
-        table: the table, `AREA/NAME` in the data folder.
+        tables: the table, `AREA/NAME` in the data folder; or several that are joined by sequence, one for each target.
         targets: the columns to predict.
-        outputs: what the checkpoint's outputs are called, with their unit.
+        outputs: what the checkpoint's outputs are called, with their unit; of a classification, its classes.
         alphabet: of the sequences.
-        licence: of weights trained on these data, as the Hub names it; no freer than the data's own.
-        source: where the table comes from.
         problem_type: the kind of labels.
         metric: by which the best epoch is picked and the task is reported.
         sequence: the column of sequences.
         pair: the column of the second sequences, for tasks of pairs.
         split: the column of splits.
+        folds: in place of `split`, the column of folds for a cross-validation.
+        threshold: makes two classes of numbers, 1 above it.
+        bits: whether the label is a bit mask, with a bit for each output.
         head: one label per sequence or per residue.
-        model: fields of `LyraConfig` that differ from the defaults.
-        training: the training options.
-        published: published results on the same test rows.
+        rows: conditions that rows meet.
+        train_rows: further conditions on rows to train on and to validate on.
+        subsets: parts of the test rows that are measured by themselves too.
+        test: where the test rows lie, if in another table.
+        model: fields of `LyraConfig` that differ from the defaults, in the best configuration.
+        training: the training options of the best configuration.
+        size: rows to train on, to validate on and to test on; of a cross-validation, in its first round.
+        paper: the training options of the paper's configuration, which has the defaults of `LyraConfig`.
+        published: published results.
         baseline: results of simple methods on the same test rows.
         checkpoint: name of the checkpoint that the package ships for this task, if it does.
-        example: a sequence to try it on.
+        example: a sequence to try it on; of a pair both, with a space between.
         intended_use: what the checkpoint is for, for its card.
         limits: what it cannot do, for its card.
+        tried: what was tried on a task on which a simple method is better, and what it gave.
     """
 
     name: str
     area: str
     title: str
-    table: str
+    tables: tuple[str, ...]
     targets: tuple[str, ...]
     outputs: list[str]
     alphabet: str
-    licence: str
-    source: Source
     problem_type: ProblemType
     metric: str
+    size: tuple[int, int, int]
+    paper: TrainingOptions
     sequence: str = "sequence"
     pair: str | None = None
     split: str = "split"
+    folds: str | None = None
+    threshold: float | None = None
+    bits: bool = False
     head: Head = "sequence"
+    rows: RowFilter = field(default_factory=dict)
+    train_rows: RowFilter = field(default_factory=dict)
+    subsets: Mapping[str, RowFilter] = field(default_factory=dict)
+    test: TestRows | None = None
     model: dict[str, Any] = field(default_factory=dict)
-    training: TrainingOptions = field(default_factory=TrainingOptions)
+    training: TrainingOptions | None = None
     published: list[Result] = field(default_factory=list)
     baseline: list[Result] = field(default_factory=list)
     checkpoint: str | None = None
     example: str = ""
     intended_use: str = ""
     limits: str = ""
+    tried: str = ""
 
     @property
-    def table_format(self) -> TableFormat:
-        """Which columns of the table hold what."""
+    def sources(self) -> list[Source]:
+        """Where its tables come from; the table to train on first."""
+        return [load_source(table) for table in (*self.tables, *([self.test.table] if self.test else []))]
+
+    @property
+    def weights_licence(self) -> str:
+        """Licence of weights trained on its tables, as the Hub names it: the least free of theirs."""
+        return max((source.weights_licence for source in self.sources), key=LICENCES.index)
+
+    @property
+    def number_of_folds(self) -> int:
+        """How many rounds its cross-validation has; 0 if it has none."""
+        return NUMBER_OF_FOLDS if self.folds else 0
+
+    def table_format(self, fold: int | None = None) -> TableFormat:
+        """Which columns of the table hold what, of a cross-validation in the round in which `fold` is the test set.
+
+        Raises:
+            UserError: there is no such fold, or the task has none.
+        """
+        if fold is not None and self.folds is None:
+            raise UserError(f"task {self.name} is no cross-validation; leave out --fold")
         return TableFormat(
             targets=self.targets,
             sequence=self.sequence,
             pair=self.pair,
-            split=self.split,
+            pair_context=self.model.get("pair_context", 0),
+            split=Fold(self.folds, fold or 0) if self.folds else self.split,
             alphabet=self.alphabet,
             head=self.head,
             problem_type=self.problem_type,
             classes=tuple(self.outputs) if self.problem_type == "single_label_classification" else None,
+            threshold=self.threshold,
+            bits=len(self.outputs) if self.bits else 0,
+            rows=self.rows,
+            train_rows=self.train_rows,
+            subsets=self.subsets,
         )
+
+    def load(self, data_folder: str | Path | None = None, fold: int | None = None) -> tuple[LabelledTable, HeldOut]:
+        """The rows to train and to validate on; and the test rows, which cannot be read before a model is saved.
+
+        Raises:
+            UserError: a table is not there, or is not what the recipe says.
+        """
+        form = self.table_format(fold)
+        paths = [find_table(table, data_folder) for table in self.tables]
+        table, held_out = load_for_training(paths[0] if len(paths) == 1 else paths, form)
+        if self.test is not None:
+            path = find_table(self.test.table, data_folder)
+            form = replace(form, targets=self.test.targets, rows=self.test.rows, train_rows={}, split="split")
+            number = len(load_table(path, form, only_split="test").splits["test"].encoded)  # told of now if it is bad
+            held_out = HeldOut(number, lambda: load_table(path, form, only_split="test").splits["test"])
+        if held_out is None:
+            raise UserError(f"task {self.name}: {paths[0]} has no test rows; it is not the table that the recipe means")
+        return table, held_out
+
+    def configured(self, configuration: Configuration) -> tuple[dict[str, Any], TrainingOptions]:
+        """Model and training options of a configuration; where no better one is known, the best is the paper's."""
+        needed = {name: self.model[name] for name in ("pair_context",) if name in self.model}
+        if self.pair is not None:
+            needed["pair_input"] = True
+        if configuration == "paper" or self.training is None:
+            return needed, self.paper
+        return {**self.model, **needed}, self.training
 
 
 def recipe_names() -> list[str]:
@@ -139,8 +219,10 @@ def load_recipe(name: str) -> Recipe:
     """
     names = recipe_names()
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names
-        raise UserError(f"no task is called {name!r}; did you mean {' or '.join(near)}? (lyra-hf tasks lists all)")
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+        near += [known for known in names if name.lower() in known and known not in near][:3]
+        offer = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UserError(f"no task is called {name!r}; {offer}(lyra-hf tasks lists all {len(names)})")
     return read_recipe(_RECIPES / f"{name}.yaml")
 
 
@@ -150,41 +232,25 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         UserError: a field is missing, unknown or makes no sense.
     """
+    content = read_mapping(path, Recipe, but={"name"}, also={"table": "tables"})
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path.name}: cannot be read as YAML ({' '.join(str(error).split())})") from error
-    try:
+        tables = content["tables"]
+        content["tables"] = (tables,) if isinstance(tables, str) else tuple(tables)
         content["targets"] = tuple(content["targets"])
-        content["source"] = Source(**content["source"])
-        content["training"] = TrainingOptions.from_dict(content.get("training", {}))
-        for results in ("published", "baseline"):
-            content[results] = [Result(**result) for result in content.get(results, [])]
+        content["size"] = tuple(content["size"])
+        for name in ("paper", "training"):
+            if name in content:
+                content[name] = TrainingOptions.from_dict(content[name])
+        for name in ("rows", "train_rows"):
+            content[name] = parse_filter(content.get(name, {}))
+        content["subsets"] = {name: parse_filter(subset) for name, subset in content.get("subsets", {}).items()}
+        if "test" in content:
+            test = content["test"]
+            content["test"] = TestRows(test["table"], tuple(test["targets"]), parse_filter(test.get("rows", {})))
+        for name in ("published", "baseline"):
+            content[name] = [Result(**result) for result in content.get(name, [])]
         return Recipe(name=path.stem, **content)
-    except (TypeError, KeyError) as error:
-        known = ", ".join(entry.name for entry in fields(Recipe))
-        raise UserError(f"{path.name}: {error}; a recipe has the fields {known}") from error
-
-
-def find_table(recipe: Recipe, data_folder: str | Path | None = None) -> Path:
-    """The file of a task's table.
-
-    Args:
-        recipe: the task.
-        data_folder: the folder of tables; the environment variable LYRA_HF_DATA unless told.
-
-    Raises:
-        UserError: no folder is given, or the table is not in it; the message says what to put where.
-    """
-    folder = data_folder or os.environ.get(DATA_VARIABLE)
-    source = recipe.source
-    origin = f"its public source is {source.repository} at {source.commit} ({', '.join(source.paths)})"
-    if not folder:
-        raise UserError(
-            f"task {recipe.name} needs the table {recipe.table}.parquet: name the folder that holds it with --data-dir "
-            f"or {DATA_VARIABLE}; {origin}"
-        )
-    path = Path(folder) / f"{recipe.table}.parquet"
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; {origin}")
-    return path
+    except (TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path.name}: {error}") from error
+    except UserError as error:
+        raise UserError(f"{path.name}: {error}") from error

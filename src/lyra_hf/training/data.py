@@ -1,68 +1,50 @@
 """A labelled table as what a model is trained and measured on."""
 
 import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from ..errors import UserError, as_user_error
 from ..extras import needs
-from ..inference.encoding import EncodedSequences, encode_rows
+from ..inference.encoding import EncodedSequences, encode_rows, pair_positions
 from ..inference.readers import read_columns
 from ..inference.results import ProblemType
 from ..tokenization_lyra import SequenceEncoder
+from .formats import NUMBER_OF_FOLDS, Fold, Head, TableFormat, rows_that_meet
+from .label_columns import LabelReader
 
 if TYPE_CHECKING:
     import datasets
 
-Head = Literal["sequence", "residue"]
 Labels = list[npt.NDArray[Any]]
 
 SPLITS = ("train", "validation", "test")
-_MOST_CLASSES = 50  # more whole numbers than this are counts, not classes
-_MISSING = {"", "na", "nan", "null", "none"}  # texts that stand for no label
-_MASKED = {-1, -100, "-1", "-100"}  # marks of residues without a label where labels are classes
+_VALIDATION_SHARE = 0.1  # of the rows to train on, where none is given to validate on
 _SPLIT_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"} | {
     "val": "validation", "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TableFormat:
-    """Which columns of a table hold what.
+class Rows(NamedTuple):
+    """Rows of one split.
 
     Attributes:
-        targets: the columns to predict; several make several outputs.
-        sequence: the column of sequences.
-        pair: the column of the second sequences of pairs, or None.
-        split: the column that names each row's split, or None for a random one.
-        alphabet: the sequences' alphabet, or None to tell it from their letters.
-        head: one label per sequence, or one per residue; None to tell it from the labels.
-        problem_type: what kind of labels they are, or None to tell it from them.
-        classes: the classes in order, or None to take those there are, sorted.
+        encoded: token ids.
+        labels: of each row, () or (O,), per residue (L,) or (L, O).
+        subsets: of each named part of them, which rows (N,) belong to it.
     """
-
-    targets: tuple[str, ...]
-    sequence: str = "sequence"
-    pair: str | None = None
-    split: str | None = None
-    alphabet: str | None = None
-    head: Head | None = None
-    problem_type: ProblemType | None = None
-    classes: tuple[str, ...] | None = None
-
-
-class Rows(NamedTuple):
-    """Rows of one split: token ids, and labels as arrays () or (O,), per residue (L,) or (L, O)."""
 
     encoded: EncodedSequences
     labels: Labels
+    subsets: Mapping[str, npt.NDArray[np.bool_]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -99,18 +81,55 @@ class LabelledTable:
 
     def merged(self) -> Rows:
         """The rows of all splits together."""
-        parts = self.splits.values()
+        parts = list(self.splits.values())
         return Rows(
             EncodedSequences.concatenated([part.encoded for part in parts]),
             [labels for part in parts for labels in part.labels],
+            {name: np.concatenate([part.subsets[name] for part in parts]) for name in parts[0].subsets},
         )
 
+    def for_training(self) -> "LabelledTable":
+        """The table without its test rows: all that training is given."""
+        return replace(self, splits={split: rows for split, rows in self.splits.items() if split != "test"})
 
-def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = None) -> LabelledTable:
+
+class HeldOut:
+    """Test rows that nobody has seen: they can be read once, when a model is trained and saved.
+
+    Args:
+        number: how many there are.
+        read: reads them.
+    """
+
+    def __init__(self, number: int, read: Callable[[], Rows]) -> None:
+        self.number = number
+        self._read: Callable[[], Rows] | None = read
+
+    def open(self, model: Path) -> Rows:
+        """The rows.
+
+        Args:
+            model: the folder of the model that will be measured on them.
+
+        Raises:
+            UserError: there is no model in that folder yet, or the rows have been read before.
+        """
+        if not (model / SAFE_WEIGHTS_NAME).is_file():
+            raise UserError(f"{model} holds no model yet; test rows are read once, when training has ended")
+        if self._read is None:
+            raise UserError("the test rows have been read already; a model is measured on them once")
+        read, self._read = self._read, None
+        return read()
+
+
+def load_table(
+    path: str | Path | Sequence[str | Path], form: TableFormat, *, only_split: str | None = None
+) -> LabelledTable:
     """Read a labelled table.
 
     Args:
-        path: a .csv, .tsv or .parquet file (text ones may be gzipped).
+        path: a .csv, .tsv or .parquet file (text ones may be gzipped); or several that are joined by sequence, the
+            first target being of the first file, the second of the second, and so on.
         form: which columns hold what.
         only_split: encode the rows of this split and leave the others out.
 
@@ -118,34 +137,39 @@ def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = 
         UserError: a column is missing, a sequence has a letter outside the alphabet or is empty, a label is not what
             the others are; the message names the row.
     """
-    if len(set(form.targets)) < len(form.targets):
-        raise UserError(f"a target column is named twice: {', '.join(form.targets)}")
-    columns = [form.sequence, *form.targets, *([form.pair] if form.pair else []), *([form.split] if form.split else [])]
+    if not isinstance(path, str | Path):
+        table, form, path = join_tables([Path(one) for one in path], form)
+    else:
+        if len(set(form.targets)) < len(form.targets):
+            raise UserError(f"a target column is named twice: {', '.join(form.targets)}")
+        table = read_columns(path, form.columns)
     if only_split is not None:
         only_split = _SPLIT_NAMES.get(only_split.strip().lower(), only_split)
-    table = read_columns(path, list(dict.fromkeys(columns)))
     if table.num_rows == 0:
         raise UserError(f"{path}: the table has no rows")
     texts = _texts(table, form.sequence, path)
     if form.pair:
         texts = [one + other for one, other in zip(texts, _texts(table, form.pair, path), strict=True)]
     alphabet = form.alphabet or guess_alphabet(texts)
-    splits = _splits(table, form.split, texts, path)
+    splits = np.array(_splits(table, form, texts, path))
     if only_split is not None and only_split not in splits:
-        raise UserError(f"{path}: no row has the split {only_split!r}; there are {', '.join(sorted(set(splits)))}")
-    chosen = [index for index, split in enumerate(splits) if split and only_split in (None, split)]
+        there_are = ", ".join(sorted(set(splits.tolist()) - {""}))
+        raise UserError(f"{path}: no row has the split {only_split!r}; there are {there_are}")
+    is_chosen = splits != "" if only_split is None else splits == only_split
+    chosen = np.flatnonzero(is_chosen)
 
-    is_chosen = np.zeros(len(splits), dtype=np.bool_)
-    is_chosen[chosen] = True
     with as_user_error():
         encoder = SequenceEncoder(alphabet)
     read = table.filter(pa.array(is_chosen))
     second = read[form.pair] if form.pair else None
-    encoded = encode_rows(encoder, read[form.sequence], second, lambda row: f"{path}, row {chosen[row] + 1}")
+    encoded = encode_rows(
+        encoder, read[form.sequence], second, lambda row: f"{path}, row {chosen[row] + 1}", form.pair_context
+    )
 
-    per_row = encoded.lengths // (2 if form.pair else 1)
-    lengths = dict(zip(chosen, per_row.tolist(), strict=True))
-    head, problem_type, names, labels = _Labels(path, form, lengths).read(table)
+    per_row = pair_positions(encoded.lengths, form.pair_context) if form.pair else encoded.lengths
+    lengths = dict(zip(chosen.tolist(), per_row.tolist(), strict=True))
+    head, problem_type, names, labels = LabelReader(path, form, lengths).read(table)
+    members = {name: rows_that_meet(conditions, table) for name, conditions in form.subsets.items()}
     return LabelledTable(
         alphabet=alphabet,
         head=head,
@@ -153,13 +177,67 @@ def load_table(path: str | Path, form: TableFormat, *, only_split: str | None = 
         output_names=names,
         splits={
             split: Rows(
-                encoded.filter(np.array([splits[index] == split for index in chosen])),
-                [labels[index] for index in chosen if splits[index] == split],
+                encoded.filter(splits[chosen] == split),
+                [labels[index] for index in np.flatnonzero(splits == split).tolist()],
+                {name: flags[splits == split] for name, flags in members.items()},
             )
             for split in SPLITS
-            if any(splits[index] == split for index in chosen)
+            if (splits[chosen] == split).any()
         },
     )
+
+
+def load_for_training(
+    path: str | Path | Sequence[str | Path], form: TableFormat
+) -> tuple[LabelledTable, HeldOut | None]:
+    """A table to train on, and its test rows, if there are any, held back; arguments and errors as of `load_table`."""
+    table = load_table(path, form)
+    if "test" not in table.splits:
+        return table, None
+    classes = tuple(table.output_names) if table.problem_type == "single_label_classification" else None
+    found = replace(form, alphabet=table.alphabet, head=table.head, problem_type=table.problem_type, classes=classes)
+    number = len(table.splits["test"].encoded)
+    return table.for_training(), HeldOut(number, lambda: load_table(path, found, only_split="test").splits["test"])
+
+
+def join_tables(paths: Sequence[Path], form: TableFormat) -> tuple[pa.Table, TableFormat, str]:
+    """Several tables as one, with a row for each different sequence and a column for each table's target.
+
+    Args:
+        paths: the tables.
+        form: the targets are one column of each table, in order; the tables share the other columns' names.
+
+    Returns:
+        The table, what its columns hold, and what messages call it. Its targets are called as their files.
+
+    Raises:
+        UserError: there is not one target for each table, or a sequence is in different splits, or twice in a table.
+    """
+    if len(paths) != len(form.targets) or form.pair or not isinstance(form.split, str):
+        raise UserError("tables are joined by sequence: give one target for each, and a column of splits")
+    if form.rows or form.train_rows or form.subsets:
+        raise UserError("tables that are joined have no column in common that a condition could be on")
+    targets = tuple(path.stem for path in paths)
+    if len({*targets, form.sequence, form.split}) < len(targets) + 2:
+        raise UserError(f"tables that are joined need different names: {', '.join(targets)}")
+    name = " + ".join(str(path) for path in paths)
+    splits: dict[str, str] = {}
+    values: list[dict[str, Any]] = []
+    for path, target in zip(paths, form.targets, strict=True):
+        table = read_columns(path, [form.sequence, target, form.split])
+        of_table: dict[str, Any] = {}
+        rows = zip(*(table[column].to_pylist() for column in (form.sequence, form.split, target)), strict=True)
+        for row, (sequence, split, value) in enumerate(rows):
+            if splits.setdefault(sequence, split) != split:
+                raise UserError(f"{path}, row {row + 1}: {sequence} is in the split {split!r}, elsewhere in another")
+            if sequence in of_table:
+                raise UserError(f"{path}, row {row + 1}: {sequence} is in an earlier row too")
+            of_table[sequence] = value
+        values.append(of_table)
+    columns: dict[str, list[Any]] = {form.sequence: list(splits), form.split: list(splits.values())}
+    for target, of_table in zip(targets, values, strict=True):
+        columns[target] = [of_table.get(sequence) for sequence in splits]
+    return pa.table(columns), replace(form, targets=targets), name
 
 
 def guess_alphabet(sequences: Sequence[str]) -> str:
@@ -172,8 +250,13 @@ def guess_alphabet(sequences: Sequence[str]) -> str:
 
 def random_split(sequence: str) -> str:
     """train, validation or test (80, 10, 10 %) by the sequence's own hash: equal sequences are never parted."""
-    place = int.from_bytes(hashlib.sha256(sequence.upper().encode()).digest()[:4], "big") / 2**32
+    place = _place(sequence)
     return "train" if place < 0.8 else "validation" if place < 0.9 else "test"
+
+
+def _place(sequence: str) -> float:
+    """A number from 0 to 1 that a sequence has by its hash alone."""
+    return int.from_bytes(hashlib.sha256(sequence.upper().encode()).digest()[:4], "big") / 2**32
 
 
 def _texts(table: pa.Table, column: str, path: str | Path) -> list[str]:
@@ -184,162 +267,47 @@ def _texts(table: pa.Table, column: str, path: str | Path) -> list[str]:
     return values
 
 
-def _splits(table: pa.Table, column: str | None, sequences: list[str], path: str | Path) -> list[str]:
-    """The split of each row; the empty string for a row that is in none."""
-    if column is None:
-        return [random_split(sequence) for sequence in sequences]
-    splits = []
-    for index, value in enumerate(table[column].to_pylist()):
-        name = "" if value is None else str(value).strip().lower()
-        if name and name not in _SPLIT_NAMES:
-            raise UserError(f"{path}, row {index + 1}: the split {value!r} is none of {', '.join(SPLITS)}")
-        splits.append(_SPLIT_NAMES.get(name, ""))
+def _splits(table: pa.Table, form: TableFormat, sequences: list[str], path: str | Path) -> list[str]:
+    """The split of each row; the empty string for a row that is in none.
+
+    Where a column of splits names no row to validate on, a tenth of those to train on is taken, by their hash.
+    """
+    counts, trains = rows_that_meet(form.rows, table), rows_that_meet(form.train_rows, table)
+    if form.split is None:
+        splits = [random_split(sequence) for sequence in sequences]
+    elif isinstance(form.split, Fold):
+        folds = table[form.split.column].to_pylist()
+        splits = [
+            form.split.split_of(_fold_number(fold, row, path)) if counts[row] else "" for row, fold in enumerate(folds)
+        ]
+    else:
+        values = table[form.split].to_pylist()
+        splits = [_split_name(value, row, path) if counts[row] else "" for row, value in enumerate(values)]
+    splits = [split if counts[row] and (split == "test" or trains[row]) else "" for row, split in enumerate(splits)]
+    if "train" in splits and "validation" not in splits:
+        splits = [
+            "validation" if split == "train" and _place(sequence) < _VALIDATION_SHARE else split
+            for split, sequence in zip(splits, sequences, strict=True)
+        ]
     return splits
 
 
-class _Labels:
-    """Reads the target columns of the rows that count."""
-
-    def __init__(self, path: str | Path, form: TableFormat, lengths: dict[int, int]) -> None:
-        self.path, self.form, self.lengths = path, form, lengths
-
-    def read(self, table: pa.Table) -> tuple[Head, ProblemType, list[str], dict[int, npt.NDArray[Any]]]:
-        """Head, problem type, names of the outputs, and each row's labels."""
-        columns = {name: table[name].to_pylist() for name in self.form.targets}
-        cells = {index: [self.parse(columns[name][index]) for name in self.form.targets] for index in self.lengths}
-        is_list = any(isinstance(cell, list) for row in cells.values() for cell in row)
-        head: Head = self.form.head or ("residue" if is_list else "sequence")
-        if head == "residue":
-            cells = {index: [self.per_residue(index, cell) for cell in row] for index, row in cells.items()}
-        elif is_list:
-            raise self.fault(next(iter(self.lengths)), "is a list; one label per sequence was expected")
-        problem_type = self.form.problem_type or self.guess_problem_type(cells, head)
-        if head == "residue" and problem_type != "regression":
-            cells = {
-                index: [[None if value in _MASKED else value for value in cell] for cell in row]
-                for index, row in cells.items()
-            }
-        if problem_type == "single_label_classification":
-            if len(self.form.targets) > 1:
-                raise UserError(f"{self.path}: several target columns are numbers or labels of 0 and 1, not classes")
-            names = list(self.form.classes or self.class_names(cells, head))
-            return (
-                head,
-                problem_type,
-                names,
-                {index: self.class_numbers(index, row, names) for index, row in cells.items()},
-            )
-        labels = {index: self.numbers(index, row) for index, row in cells.items()}
-        if all(np.isnan(values).all() for values in labels.values()):
-            raise UserError(f"{self.path}: no row has a label in {', '.join(self.form.targets)}")
-        if problem_type == "multi_label_classification":
-            for index, values in labels.items():
-                if not np.isin(values[~np.isnan(values)], (0, 1)).all():
-                    raise self.fault(index, "has a label that is neither 0 nor 1")
-        return head, problem_type, list(self.form.targets), labels
-
-    def fault(self, index: int, problem: str, column: str | None = None) -> UserError:
-        """The error of one row."""
-        return UserError(f"{self.path}, row {index + 1}: {column or self.form.targets[0]!r} {problem}")
-
-    @staticmethod
-    def parse(cell: Any) -> Any:
-        """A list where the text of a cell is one, None where it says that there is no label, else the cell."""
-        if isinstance(cell, str) and cell.strip().lower() in _MISSING:
-            return None
-        if isinstance(cell, float) and np.isnan(cell):
-            return None
-        if isinstance(cell, str) and cell.lstrip().startswith("["):
-            try:
-                return json.loads(cell)
-            except ValueError:
-                return cell
-        return cell
-
-    def per_residue(self, index: int, cell: Any) -> list[Any]:
-        """One label per residue: from a list, or a text with a character for each; the end may be unlabelled."""
-        length = self.lengths[index]
-        values = list(cell) if isinstance(cell, list | str) else [cell] if cell is not None else []
-        if len(values) > length:
-            raise self.fault(index, f"has {len(values)} labels for {length} residues")
-        return values + [None] * (length - len(values))
-
-    def guess_problem_type(self, cells: dict[int, list[Any]], head: Head) -> ProblemType:
-        """Numbers mean regression; texts, and whole numbers that are exactly 0, 1, ... up to some number, mean classes;
-        several columns of 0 and 1 mean several labels at once.
-        """
-        values = [
-            value
-            for row in cells.values()
-            for cell in row
-            for value in (cell if head == "residue" else [cell])
-            if value not in (None, "") and not (head == "residue" and value in _MASKED)
-        ]
-        numeric = [value for value in values if _as_number(value) is not None]
-        if 2 * len(numeric) < len(values):
-            return "single_label_classification"
-        # Integers of a Parquet file, and digits of a text file, may be classes; 1.0 is a number.
-        whole = len(numeric) == len(values) and all(not isinstance(value, float) for value in values)
-        kinds = {_as_class(value) for value in values} if whole else set()
-        if len(self.form.targets) > 1:
-            return "multi_label_classification" if kinds and kinds <= {"0", "1"} else "regression"
-        is_numbered = kinds <= {"0", "1"} or kinds == {str(number) for number in range(min(len(kinds), _MOST_CLASSES))}
-        return "single_label_classification" if kinds and is_numbered else "regression"
-
-    def class_names(self, cells: dict[int, list[Any]], head: Head) -> list[str]:
-        """The classes there are, two at least, numbers in the order of numbers."""
-        values = [value for row in cells.values() for value in (row[0] if head == "residue" else row)]
-        names = {_as_class(value) for value in values if value not in (None, "")}
-        if not names:
-            raise UserError(f"{self.path}: no row has a label in {self.form.targets[0]}")
-        if len(names) == 1:
-            raise UserError(f"{self.path}: {self.form.targets[0]!r} has one class only, {names.pop()!r}")
-        return sorted(names, key=lambda name: (0, int(name), "") if name.lstrip("-").isdigit() else (1, 0, name))
-
-    def class_numbers(self, index: int, row: list[Any], names: list[str]) -> npt.NDArray[np.int64]:
-        """The row's label or labels as numbers of classes, -100 where missing."""
-        numbers = {name: number for number, name in enumerate(names)}
-
-        def number(value: Any) -> int:
-            if value in (None, ""):
-                return -100
-            name = _as_class(value)
-            if name.isdecimal() and int(name) < len(names) and not any(known.isdecimal() for known in names):
-                return int(name)  # the class's number in place of its name
-            if name not in numbers:
-                raise self.fault(index, f"is {name!r}, which is none of the classes {', '.join(names)}")
-            return numbers[name]
-
-        cell = row[0]
-        return np.array([number(value) for value in cell] if isinstance(cell, list) else number(cell), dtype=np.int64)
-
-    def numbers(self, index: int, row: list[Any]) -> npt.NDArray[np.float32]:
-        """The row's labels as numbers, NaN where missing: (O,), or per residue (L, O); without O where it is 1."""
-
-        def number(value: Any, column: str) -> float:
-            if value in (None, ""):
-                return float("nan")
-            as_number = _as_number(value)
-            if as_number is None:
-                raise self.fault(index, f"is {value!r}, which is not a number", column)
-            if np.isinf(as_number):
-                raise self.fault(index, "is infinite", column)
-            return as_number
-
-        columns = [
-            [number(value, name) for value in cell] if isinstance(cell, list) else number(cell, name)
-            for name, cell in zip(self.form.targets, row, strict=True)
-        ]
-        labels = np.moveaxis(np.array(columns, dtype=np.float32), 0, -1)
-        return labels[..., 0] if len(columns) == 1 else labels
-
-
-def _as_number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
+def _fold_number(value: Any, row: int, path: str | Path) -> int | None:
+    """The number of a row's fold, None where it has none; text files hold texts, and gaps make floats of numbers."""
+    value = LabelReader.parse(value)
+    if value is None:
         return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1
+    if number not in range(NUMBER_OF_FOLDS):
+        raise UserError(f"{path}, row {row + 1}: the fold {value!r} is none of 0 to {NUMBER_OF_FOLDS - 1}")
+    return int(number)
 
 
-def _as_class(value: Any) -> str:
-    return str(int(value)) if isinstance(value, bool | float) and float(value).is_integer() else str(value).strip()
+def _split_name(value: Any, row: int, path: str | Path) -> str:
+    name = "" if value is None else str(value).strip().lower()
+    if name and name not in _SPLIT_NAMES:
+        raise UserError(f"{path}, row {row + 1}: the split {value!r} is none of {', '.join(SPLITS)}")
+    return _SPLIT_NAMES.get(name, "")

@@ -1,7 +1,7 @@
 """Measures a model on labelled rows."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from ..inference.predictor import Predictor
 from ..inference.results import output_index, output_names, problem_type
 from ..tasks.metrics import compute_metrics
 from .data import Rows
+
+_FEWEST_DRAWS, _MOST_DRAWS = 100, 400
+_BOOTSTRAP_LABELS = 10_000_000  # labels drawn in all, about, where that leaves as many draws as are needed
 
 
 def flatten(
@@ -37,8 +40,40 @@ def flatten(
     return flat_logits[:, 0] if outputs == 1 else flat_logits, flat_labels
 
 
-def evaluate_rows(predictor: Predictor, rows: Rows, output: str | None = None) -> dict[str, Any]:
-    """Metrics of a model on labelled rows.
+class Scored(NamedTuple):
+    """A model's outputs for labelled rows, and the truth.
+
+    Attributes:
+        kind: the problem type.
+        names: of the outputs.
+        outputs: (n, O), of a regression with one output (n,); n counts the rows, or their residues.
+        labels: (n,) or (n, O).
+        rows: (n,), the row that each belongs to.
+    """
+
+    kind: str
+    names: list[str]
+    outputs: npt.NDArray[np.float32]
+    labels: npt.NDArray[Any]
+    rows: npt.NDArray[np.int64]
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Scored":
+        """The part that belongs to some of the rows: (rows,)."""
+        flags = chosen[self.rows]
+        return self._replace(outputs=self.outputs[flags], labels=self.labels[flags], rows=self.rows[flags])
+
+    def metrics(self, only: str | None = None) -> dict[str, Any]:
+        """All metrics, or only the one of a name.
+
+        Raises:
+            UserError: outputs are not finite.
+        """
+        with as_user_error():
+            return compute_metrics(self.outputs, self.labels, self.kind, self.names, only=only)
+
+
+def score_rows(predictor: Predictor, rows: Rows, output: str | None = None) -> Scored:
+    """A model's outputs for labelled rows.
 
     Args:
         predictor: the model.
@@ -46,19 +81,71 @@ def evaluate_rows(predictor: Predictor, rows: Rows, output: str | None = None) -
         output: of a model with several outputs, the one to hold against labels of a single column.
 
     Raises:
-        UserError: the model has no output of that name, or predictions that are not finite.
+        UserError: the model has no output of that name.
     """
     config = predictor.config
     kind = problem_type(config)
-    logits = predictor.predict_encoded(rows.encoded).logits
-    if output is not None:
-        flat_logits = logits[:, output_index(config, output)]
-        flat_labels = np.concatenate([np.ravel(array) for array in rows.labels])
-        if kind == "multi_label_classification":
-            flat_logits, flat_labels = flat_logits[:, None], flat_labels[:, None]
-        names = [output]
-    else:
-        flat_logits, flat_labels = flatten(config, [logits], rows.labels)
-        names = output_names(config)
-    with as_user_error():  # predictions that are not finite
-        return compute_metrics(flat_logits, flat_labels, kind, names)
+    predictions = predictor.predict_encoded(rows.encoded)
+    logits, offsets = predictions.logits, predictions.offsets
+    row_of = np.arange(len(rows.labels))
+    if offsets is not None:
+        row_of = np.repeat(row_of, np.diff(offsets))
+    if output is None:
+        return Scored(kind, output_names(config), *flatten(config, [logits], rows.labels), row_of)
+    outputs = logits[:, output_index(config, output)]
+    labels = np.concatenate([np.ravel(array) for array in rows.labels])
+    if kind == "multi_label_classification":
+        outputs, labels = outputs[:, None], labels[:, None]
+    return Scored(kind, [output], outputs, labels, row_of)
+
+
+def evaluate_rows(predictor: Predictor, rows: Rows, output: str | None = None) -> dict[str, Any]:
+    """Metrics of a model on labelled rows; arguments and errors as of `score_rows`, predictions must be finite."""
+    return score_rows(predictor, rows, output).metrics()
+
+
+def evaluate_test(predictor: Predictor, rows: Rows, metric: str) -> dict[str, Any]:
+    """All that is reported of test rows.
+
+    Args:
+        predictor: the model.
+        rows: the test rows.
+        metric: what the task is judged by.
+
+    Returns:
+        The metrics of all rows; `interval`, the 95 % bootstrap interval of `metric` over sequences, or None where it is
+        undefined; and `subsets`, metrics and interval of each part that the rows name.
+    """
+    scored = score_rows(predictor, rows)
+    report = {**scored.metrics(), "interval": bootstrap_interval(scored, metric)}
+    if rows.subsets:
+        parts = {name: scored.where(flags) for name, flags in rows.subsets.items()}
+        report["subsets"] = {
+            name: {**part.metrics(), "interval": bootstrap_interval(part, metric)} for name, part in parts.items()
+        }
+    return report
+
+
+def bootstrap_interval(scored: Scored, metric: str) -> list[float] | None:
+    """The 95 % percentile interval of a metric under resampling of sequences (Efron 1979), or None if undefined.
+
+    Residues of a sequence stay together: they are no independent measurements. The draws are the same in every run.
+    """
+    generator = np.random.default_rng(0)
+    order = np.argsort(scored.rows, kind="stable")
+    _, starts, counts = np.unique(scored.rows[order], return_index=True, return_counts=True)
+    draws = int(np.clip(_BOOTSTRAP_LABELS // max(1, scored.labels.size), _FEWEST_DRAWS, _MOST_DRAWS))
+    values = []
+    for _ in range(draws):
+        drawn = generator.integers(len(starts), size=len(starts))
+        # The places of all residues of the drawn sequences: each sequence's start, and steps from it.
+        lengths = counts[drawn]
+        steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        places = order[np.repeat(starts[drawn], lengths) + steps]
+        sample = scored._replace(outputs=scored.outputs[places], labels=scored.labels[places])
+        values.append(sample.metrics(only=metric)[metric])
+    defined = [value for value in values if value is not None]
+    if len(defined) < draws / 2:
+        return None
+    low, high = np.quantile(defined, [0.025, 0.975])
+    return [float(low), float(high)]

@@ -17,10 +17,10 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import EarlyStoppingCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
-from ..checkpoints.folders import save_checkpoint
+from ..checkpoints.folders import save_checkpoint, write_text
 from ..configuration_lyra import LyraConfig
 from ..errors import UserError, as_user_error
-from ..inference.loading import quiet_transformers
+from ..inference.loading import load_model, quiet_transformers
 from ..inference.predictor import Predictor
 from ..inference.results import ProblemType
 from ..modeling_lyra import (
@@ -32,14 +32,18 @@ from ..modeling_lyra import (
 from ..tasks.metrics import compute_metrics
 from .averaging import WeightAverager
 from .batches import TableDataset
-from .data import LabelledTable
-from .evaluation import evaluate_rows, flatten
+from .data import HeldOut, LabelledTable
+from .evaluation import evaluate_rows, evaluate_test, flatten
 from .options import TrainingOptions
 from .summary import greater_is_better
 from .trainer import LyraTrainer
 
 REPORT_FILE = "training_report.json"
 _CHECKPOINTS = "checkpoints"
+_SHAPE = (
+    "hidden_size", "pgc_hidden_sizes", "conv_kernel", "state_size", "num_hidden_layers", "bidirectional", "pooling",
+    "num_positions", "pair_input", "pair_context", "dropout",
+)  # fmt: skip
 _RUN_FILE = "run.json"
 _DEFAULT_METRICS: dict[ProblemType, str] = {
     "regression": "spearman",
@@ -54,8 +58,9 @@ class TrainingReport:
 
     Attributes:
         validation: metrics of the kept weights on the validation rows.
-        test: metrics of the kept weights on the test rows, computed once, at the end; None where there are none.
-        best_epoch: the epoch whose weights were kept, the best on validation.
+        test: metrics of the kept weights on the test rows, computed once, at the end; with `interval`, the 95 %
+            bootstrap interval of `metric`, and `subsets`, the same for parts of the rows. None where there are none.
+        best_epoch: the epoch whose weights were kept, the best on validation; None of an ensemble of several runs.
         metric: the metric it was picked by.
         minutes: wall-clock time of training.
         parameters: trainable parameters of the model.
@@ -65,7 +70,7 @@ class TrainingReport:
 
     validation: dict[str, Any]
     test: dict[str, Any] | None
-    best_epoch: float
+    best_epoch: float | None
     metric: str
     minutes: float
     parameters: int
@@ -78,12 +83,23 @@ def default_metric(problem_type: ProblemType) -> str:
     return _DEFAULT_METRICS[problem_type]
 
 
-def build_model(table: LabelledTable, model_options: dict[str, Any], output_names: list[str]) -> LyraPreTrainedModel:
+def build_model(
+    table: LabelledTable, model_options: dict[str, Any], output_names: list[str], start: str | None = None
+) -> LyraPreTrainedModel:
     """A new model for a table, its label scale set from the training rows.
 
+    Args:
+        table: the data.
+        model_options: fields of `LyraConfig` that differ from the defaults.
+        output_names: names of the outputs.
+        start: a checkpoint to take weights and shape from, all but the head's.
+
     Raises:
-        UserError: the options make no sense.
+        UserError: the options make no sense, or do not fit the checkpoint.
     """
+    base = load_model(start) if start is not None else None
+    if base is not None:
+        model_options = {**_shape_of(base, table, str(start)), **model_options}
     try:
         config = LyraConfig(
             alphabet=table.alphabet,
@@ -103,7 +119,19 @@ def build_model(table: LabelledTable, model_options: dict[str, Any], output_name
     if table.problem_type == "regression":
         labels = np.concatenate([np.reshape(row, (-1, len(output_names))) for row in table.splits["train"].labels])
         model.classifier.label_scale.fit(torch.from_numpy(labels))
+    if base is not None:
+        try:
+            model.lyra.load_state_dict(base.lyra.state_dict())
+        except RuntimeError as error:
+            raise UserError(f"{start} is of another shape than the model options ask for: {error}") from error
     return model
+
+
+def _shape_of(base: LyraPreTrainedModel, table: LabelledTable, start: str) -> dict[str, Any]:
+    """The model options that make a model of the same shape."""
+    if base.config.alphabet != table.alphabet:
+        raise UserError(f"{start} reads {base.config.alphabet}, and the sequences are {table.alphabet}")
+    return {name: getattr(base.config, name) for name in _SHAPE}
 
 
 def finetune(
@@ -114,29 +142,37 @@ def finetune(
     model_options: dict[str, Any] | None = None,
     output_names: list[str] | None = None,
     metric: str | None = None,
+    held_out: HeldOut | None = None,
     callbacks: list[TrainerCallback] | None = None,
 ) -> TrainingReport:
-    """Train a model, pick its best epoch on the validation rows, measure it once on the test rows, and save it.
+    """Train a model, pick its best epoch on the validation rows, save it, and measure it once on the test rows.
 
     A run that was broken off goes on from its last epoch.
 
     Args:
-        table: the data, with splits "train", "validation" and, if there is one, "test".
+        table: the data, with the splits "train" and "validation"; not "test".
         output: the folder to write: weights, configuration, tokenizer and the report.
         options: how to train.
         model_options: fields of `LyraConfig` that differ from the defaults.
         output_names: names of the outputs in the checkpoint; those of the table unless told.
         metric: what the best epoch is picked by; Spearman, MCC or average precision unless told.
+        held_out: the test rows, which are read when the model has been saved.
         callbacks: further callbacks of the Trainer, to show progress.
 
     Raises:
-        UserError: there are no training or validation rows, or `metric` is none of the metrics of such a problem.
+        UserError: there are no training or validation rows, or `metric` is none of the metrics of such a problem; or
+            `table` holds test rows, which training must not see.
     """
+    if "test" in table.splits:
+        raise UserError(
+            "the table holds test rows, which training must not see: give table.for_training(), and the test rows as "
+            "held_out"
+        )
     for split in ("train", "validation"):
         if split not in table.splits:
             raise UserError(f"no row is in the split {split!r}; training needs rows to train on and to validate on")
     set_seed(options.seed)
-    model = build_model(table, model_options or {}, output_names or table.output_names)
+    model = build_model(table, model_options or {}, output_names or table.output_names, options.start)
     metric = metric or default_metric(table.problem_type)
     _check_metric(metric, table, model)
     checkpoints = output / _CHECKPOINTS
@@ -149,20 +185,26 @@ def finetune(
             trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
     finally:
         gc.unfreeze()
-    predictor = Predictor(model)
-    report = TrainingReport(
-        validation=evaluate_rows(predictor, table.splits["validation"]),
-        test=evaluate_rows(predictor, table.splits["test"]) if "test" in table.splits else None,
-        best_epoch=_best_epoch(trainer),
-        metric=metric,
-        minutes=round((time.monotonic() - started) / 60, 2),
-        parameters=model.num_parameters(only_trainable=True),
-        rows={split: len(rows.encoded) for split, rows in table.splits.items()},
-        options=asdict(options),
-    )
+    minutes = round((time.monotonic() - started) / 60, 2)
     if hasattr(model.config, "use_cache"):  # left behind by the Trainer; Lyra has no such thing
         del model.config.use_cache
-    save_checkpoint(model, output, {REPORT_FILE: json.dumps(asdict(report), indent=2) + "\n"})
+    (output / REPORT_FILE).unlink(missing_ok=True)  # of an earlier model
+    save_checkpoint(model, output)
+    predictor = Predictor(model)
+    splits = dict(table.splits)
+    if held_out is not None:
+        splits["test"] = held_out.open(output)
+    report = TrainingReport(
+        validation=evaluate_rows(predictor, splits["validation"]),
+        test=evaluate_test(predictor, splits["test"], metric) if "test" in splits else None,
+        best_epoch=_best_epoch(trainer),
+        metric=metric,
+        minutes=minutes,
+        parameters=model.num_parameters(only_trainable=True),
+        rows={split: len(rows.encoded) for split, rows in splits.items()},
+        options=asdict(options),
+    )
+    write_text(output / REPORT_FILE, json.dumps(asdict(report), indent=2) + "\n")
     shutil.rmtree(checkpoints, ignore_errors=True)
     return report
 
@@ -245,8 +287,12 @@ def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[s
 
 def _check_metric(metric: str, table: LabelledTable, model: LyraPreTrainedModel) -> None:
     """Refuse a metric that such labels have not, or that the validation labels leave undefined."""
-    found = evaluate_rows(Predictor(model), table.splits["validation"])
-    model.train()
+    labels = table.splits["validation"].labels
+    sizes = [(*np.shape(row)[: 1 if table.head == "residue" else 0], model.config.num_labels) for row in labels]
+    generator = np.random.default_rng(0)
+    anything = [generator.normal(size=size) for size in sizes]  # any outputs that are not constant
+    names = list(model.config.id2label.values())
+    found = compute_metrics(*flatten(model.config, anything, labels), table.problem_type, names)
     known = [name for name in found if name not in ("n", "outputs")]
     if metric not in known:
         raise UserError(f"no metric {metric!r} for this kind of labels; there are {', '.join(known)}")
@@ -263,7 +309,8 @@ def _check_run(
     """Write down what a run is, or refuse to go on from checkpoints of another one."""
     digest = hashlib.sha256()
     for split in ("train", "validation"):
-        for ids, labels in zip(*table.splits[split], strict=True):
+        rows = table.splits[split]
+        for ids, labels in zip(rows.encoded, rows.labels, strict=True):
             digest.update(ids.tobytes() + np.asarray(labels).tobytes())
     run = {"options": asdict(options), "metric": metric, "model": config.to_diff_dict(), "rows": digest.hexdigest()}
     run = json.loads(json.dumps(run, default=str))

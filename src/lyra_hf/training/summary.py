@@ -45,6 +45,8 @@ def _spread(metrics: list[Mapping[str, Any]]) -> dict[str, Any]:
     spread: dict[str, Any] = {}
     for name, first in metrics[0].items():
         values = [entry[name] for entry in metrics]
+        if name == "interval":  # of one run; the spread over runs is another thing
+            continue
         if isinstance(first, Mapping):
             spread[name] = _spread(values)
         elif name == "n":

@@ -69,16 +69,26 @@ CLASS_METRICS: dict[str, Callable[..., float | None]] = {"mcc": mcc, "accuracy":
 
 
 def classification_metrics(
-    scores: Floats, predictions: Classes, references: Classes, num_classes: int
+    scores: Floats, predictions: Classes, references: Classes, num_classes: int, only: str | None = None
 ) -> dict[str, Any]:
-    """All metrics, and `n`: scores (N,) or (N, C), predicted classes (N,) and true classes (N,)."""
-    return {
-        **{name: metric(scores, references) for name, metric in SCORE_METRICS.items()},
-        "mcc": mcc(predictions, references),
-        "accuracy": accuracy(predictions, references),
-        "f1": f1(predictions, references, num_classes),
-        "n": len(references),
+    """All metrics, or only one, and `n`.
+
+    Args:
+        scores: (N,) or (N, C).
+        predictions: predicted classes (N,).
+        references: true classes (N,).
+        num_classes: how many classes there are.
+        only: the one metric to compute, unless all.
+    """
+    metrics: dict[str, Callable[[], float | None]] = {
+        "auroc": lambda: auroc(scores, references),
+        "ap": lambda: ap(scores, references),
+        "mcc": lambda: mcc(predictions, references),
+        "accuracy": lambda: accuracy(predictions, references),
+        "f1": lambda: f1(predictions, references, num_classes),
     }
+    chosen = metrics if only is None else {only: metrics[only]}
+    return {**{name: metric() for name, metric in chosen.items()}, "n": len(references)}
 
 
 def log_odds(logits: Floats) -> Floats:

@@ -16,6 +16,8 @@ def compute_metrics(
     references: NDArray[Any],
     problem_type: str,
     output_names: Sequence[str] | None = None,
+    *,
+    only: str | None = None,
 ) -> dict[str, Any]:
     """Compare a model's raw outputs with the truth.
 
@@ -26,6 +28,7 @@ def compute_metrics(
             (N,) class numbers. Multi-label: shaped like predictions, 0 or 1. For both, -100 or NaN where missing.
         problem_type: as in the model's configuration.
         output_names: names of the O outputs, by default "LABEL_0" and so on; not used with one output or classes.
+        only: the one metric to compute, besides `n`; all of them unless told.
 
     Returns:
         Values are floats, or None where the data leave a metric undefined; `n` counts the references. Regression:
@@ -37,7 +40,7 @@ def compute_metrics(
         ValueError: shapes do not fit, predictions are not finite, or references are not of the kind described.
     """
     if problem_type == "single_label_classification":
-        return _class_metrics(predictions, references)
+        return _class_metrics(predictions, references, only)
     if problem_type not in OUTPUT_METRICS:
         known = ", ".join(["single_label_classification", *OUTPUT_METRICS])
         raise ValueError(f"unknown problem type {problem_type!r}: it may be {known}")
@@ -45,7 +48,7 @@ def compute_metrics(
     if predicted.shape != true.shape:
         raise ValueError(f"references of shape {true.shape} do not fit predictions of shape {predicted.shape}")
     measure = OUTPUT_METRICS[problem_type]
-    outputs = [measure(*pair) for pair in zip(predicted.T, true.T, strict=True)]
+    outputs = [measure(*pair, only) for pair in zip(predicted.T, true.T, strict=True)]
     if len(outputs) == 1:
         return outputs[0]
     names = [f"LABEL_{index}" for index in range(len(outputs))] if output_names is None else list(output_names)
@@ -57,26 +60,26 @@ def compute_metrics(
     return {**means, "n": rows, "outputs": dict(zip(names, outputs, strict=True))}
 
 
-def _number_metrics(predictions: Floats, references: Floats) -> dict[str, Any]:
+def _number_metrics(predictions: Floats, references: Floats, only: str | None = None) -> dict[str, Any]:
     """One output of a regression: (N,) and (N,)."""
-    return regression_metrics(*paired_numbers(predictions, references))
+    return regression_metrics(*paired_numbers(predictions, references), only)
 
 
-def _label_metrics(logits: Floats, references: Floats) -> dict[str, Any]:
+def _label_metrics(logits: Floats, references: Floats, only: str | None = None) -> dict[str, Any]:
     """One label of several: logits (N,), references 0, 1 or missing (N,)."""
     scores, true = paired_classes(logits, references)
     # A logit above 0 is a probability above 0.5, and logits order rows as probabilities do, without their rounding.
-    return classification_metrics(scores, (scores > 0).astype(np.int64), true, num_classes=2)
+    return classification_metrics(scores, (scores > 0).astype(np.int64), true, 2, only)
 
 
-def _class_metrics(predictions: NDArray[Any], references: NDArray[Any]) -> dict[str, Any]:
+def _class_metrics(predictions: NDArray[Any], references: NDArray[Any], only: str | None) -> dict[str, Any]:
     """One class of several: logits (N, C), class numbers (N,) or (N, 1)."""
     true_column = columns(references, "references")
     if np.ndim(predictions) != 2 or np.shape(predictions)[1] < 2 or true_column.shape[1] != 1:
         shapes = f"{np.shape(predictions)} and {np.shape(references)}"
         raise ValueError(f"logits and references must have the shapes (rows, classes) and (rows,), not {shapes}")
     logits, true = paired_classes(predictions, true_column[:, 0])
-    return classification_metrics(log_odds(logits), logits.argmax(axis=1), true, num_classes=logits.shape[1])
+    return classification_metrics(log_odds(logits), logits.argmax(axis=1), true, logits.shape[1], only)
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -84,7 +87,7 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
-OUTPUT_METRICS: dict[str, Callable[[Floats, Floats], dict[str, Any]]] = {
+OUTPUT_METRICS: dict[str, Callable[..., dict[str, Any]]] = {
     "regression": _number_metrics,
     "multi_label_classification": _label_metrics,
 }

@@ -56,9 +56,10 @@ METRICS: dict[str, Callable[[Floats, Floats], float | None]] = {
 }
 
 
-def regression_metrics(predictions: Floats, references: Floats) -> dict[str, Any]:
-    """All metrics of one output, and `n`."""
-    return {**{name: metric(predictions, references) for name, metric in METRICS.items()}, "n": len(references)}
+def regression_metrics(predictions: Floats, references: Floats, only: str | None = None) -> dict[str, Any]:
+    """All metrics of one output, or only the one of a name, and `n`."""
+    chosen = METRICS if only is None else {only: METRICS[only]}
+    return {**{name: metric(predictions, references) for name, metric in chosen.items()}, "n": len(references)}
 
 
 def _is_constant(values: Floats, tolerance: float = 0.0) -> bool:
