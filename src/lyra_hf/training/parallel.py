@@ -1,26 +1,32 @@
 """Many runs beside each other: commands in processes of one thread each, as many at a time as there are cores.
 
 The steps of a small model are too short to be shared among cores; several runs fill them, and one thread per run gives
-equal bits on machines of any size.
+equal bits on machines of any size. To import the libraries takes longer than many a run, so that runs are forked from a
+process that has done it, where the system is made for that.
 """
 
 import json
 import os
 import shlex
 import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ..errors import UserError
 from .finetune import REPORT_FILE
+from .server import ServedProcess, Server
 
 LOG_FILE = "log.txt"
 _TOLD = "lyra-hf: "  # begins the line in which the command line says what is wrong
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+# Windows cannot fork, and system libraries of macOS that numpy and torch use may crash where they are used in a fork.
+_FORKS = sys.platform == "linux"
+_Process: TypeAlias = ServedProcess | subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class Run:
 
     Attributes:
         name: what it is called in messages.
-        command: program and arguments; it writes a training report into the folder as the last thing it does.
+        command: a module, run as by `python -m`, and its arguments; it writes a training report into the folder as the
+            last thing it does.
         folder: where it writes; what it says on standard error is kept there too.
     """
 
@@ -85,9 +92,8 @@ def run_all(runs: Sequence[Run], watcher: Watcher, jobs: int | None = None) -> d
             raise UserError(
                 f"{run.folder} holds a finished run of another command; delete that folder, or name another one"
             )
-    processes = _Processes()
     failures: dict[str, str] = {}
-    with ThreadPoolExecutor(jobs or cores()) as pool:
+    with _Processes() as processes, ThreadPoolExecutor(jobs or cores()) as pool:
         futures = {pool.submit(_make, run, watcher, processes): run.name for run in runs}
         try:
             for future in as_completed(futures):
@@ -102,27 +108,30 @@ def run_all(runs: Sequence[Run], watcher: Watcher, jobs: int | None = None) -> d
 
 
 class _Processes:
-    """The processes that are running; once they have been ended, no further one starts."""
+    """The processes that are running; once they have been ended, no further one starts. A context around their use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: list[subprocess.Popen[str]] = []
+        self._running: list[_Process] = []
+        self._server: Server | None = None
         self.ended = False
 
-    def start(self, command: Sequence[str]) -> "subprocess.Popen[str] | None":
+    def __enter__(self) -> "_Processes":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close_server()
+
+    def start(self, command: Sequence[str]) -> _Process | None:
         with self._lock:
             if self.ended:
                 return None
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-                env={**os.environ, **_THREADS},
-                start_new_session=True,  # Ctrl-C is for this process alone, which then ends the others
-            )
+            environment = {**os.environ, **_THREADS}
+            if _FORKS:
+                self._server = self._server or Server(environment)
+                process: _Process = self._server.start(command)
+            else:
+                process = _start_afresh(command, environment)
             self._running.append(process)
             return process
 
@@ -131,6 +140,25 @@ class _Processes:
             self.ended = True
             for process in self._running:
                 process.terminate()
+            self._close_server()  # it may still be importing, and the runs be waiting for that
+
+    def _close_server(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+
+def _start_afresh(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+        start_new_session=True,  # Ctrl-C is for this process alone, which then ends the others
+    )
 
 
 def _make(run: Run, watcher: Watcher, processes: _Processes) -> str | None:
@@ -150,7 +178,7 @@ def _make(run: Run, watcher: Watcher, processes: _Processes) -> str | None:
     return failure
 
 
-def _follow(run: Run, watcher: Watcher, process: "subprocess.Popen[str]") -> str | None:
+def _follow(run: Run, watcher: Watcher, process: _Process) -> str | None:
     """Pass on and log what a run says until it ends; the reason if it fails."""
     last = ""
     with process, (run.folder / LOG_FILE).open("w", encoding="utf-8") as log:
@@ -172,8 +200,8 @@ def _follow(run: Run, watcher: Watcher, process: "subprocess.Popen[str]") -> str
 
 
 def _title(run: Run) -> str:
-    """The first line of a run's log; without the program, which may lie elsewhere the next time."""
-    return "$ " + shlex.join(run.command[1:]).replace("\n", "\\n")
+    """The first line of a run's log; without the interpreter, which may lie elsewhere the next time."""
+    return "$ " + shlex.join(("-m", *run.command)).replace("\n", "\\n")
 
 
 def _logged_command(run: Run) -> str | None:
