@@ -1,0 +1,1 @@
+"""The catalogue's tables, built from the files that their authors published."""
