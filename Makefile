@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test bench bench-quick lint types clean help
+.PHONY: demo test bench bench-quick results lint types clean help
 
 help:
 	@echo "make demo   set up, score real Cas9 targets, fine-tune on real peptides (a few minutes)"
 	@echo "make test   set up and run the tests (LYRA_HF_DATA=FOLDER runs those that need the tables too)"
 	@echo "make bench  every speed and size against the published definition and ESM-2 (make bench-quick: in a minute)"
+	@echo "make results  docs/results.md anew from the recipes and the reports in training/results"
 	@echo "make lint   ruff, formatting and all    make types   mypy, strict"
 
 demo: $(VENV)/.demo
@@ -24,6 +25,9 @@ bench: $(VENV)/.dev
 
 bench-quick: $(VENV)/.dev
 	$(BIN)/python -m benchmarks --quick
+
+results: $(VENV)/.dev
+	$(BIN)/python training/results_table.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -18,7 +18,14 @@ from reference import PublishedLyra, compositions
 from scipy.stats import pearsonr, spearmanr
 from small_models import build
 
-from lyra_hf import LyraForRegression, LyraForSequenceClassification, Predictor, checkpoint_names, checkpoint_path
+from lyra_hf import (
+    LyraConfig,
+    LyraForRegression,
+    LyraForSequenceClassification,
+    Predictor,
+    checkpoint_names,
+    checkpoint_path,
+)
 from lyra_hf.cli import main
 from lyra_hf.cli.training import train_command
 from lyra_hf.tasks.recipe import recipe_names
@@ -144,6 +151,8 @@ class TestTrain:
         assert test["n"] == 10
         assert test["spearman"] == pytest.approx(spearmanr(scores[50:], labels[50:]).statistic, abs=1e-6)
         assert test["rmse"] == pytest.approx(np.sqrt(np.mean((scores[50:] - labels[50:]) ** 2)), rel=1e-4)
+        low, high = report["test"].pop("interval")
+        assert low <= test["spearman"] <= high
         assert test == pytest.approx(report["test"], rel=1e-4)
 
         everything = only_json(succeed(lyra("evaluate", "model", "mydata.csv", "--target", "fitness")))
@@ -163,6 +172,140 @@ class TestTrain:
         found = [row["label"] for row in csv.DictReader(out.splitlines())]
         metrics = only_json(succeed(lyra("evaluate", "model", "mydata.tsv.csv", "--target", "kind")))
         assert metrics["accuracy"] == pytest.approx(np.mean(np.array(found) == np.array(kinds)))
+
+
+class TestTrainTask:
+    """On a catalogue that is made up: a task, one with a cross-validation, and one with test rows elsewhere."""
+
+    RECIPE = """
+        area: made
+        title: Number of C
+        table: made/counts
+        targets: [count]
+        outputs: [letters]
+        alphabet: dna
+        problem_type: regression
+        metric: pearson
+        size: [40, 10, 10]
+        paper: {epochs: 1, batch_size: 20}
+        training: {epochs: 2, batch_size: 10, averaging: 0.5}
+        model: {hidden_size: 16, bidirectional: true}
+    """
+    SOURCE = {  # noqa: RUF012
+        "repository": "somebody/counts", "commit": "0" * 40, "paths": ["counts.csv"], "terms": "MIT", "paper": "none",
+        "weights_licence": "apache-2.0", "unit": "letters", "steps": "none",
+    }  # fmt: skip
+
+    @pytest.fixture(autouse=True)
+    def catalogue(self, lyra, tmp_path, monkeypatch, table):
+        recipes, tables = tmp_path / "recipes", tmp_path / "tables"
+        recipe = yaml.safe_load(self.RECIPE)
+        variants = {
+            "letter_counts": {},
+            "letter_counts_folds": {"folds": "part"},
+            "letter_counts_elsewhere": {"test": {"table": "made/others", "targets": ["count"]}},
+        }
+        for path, content in [
+            *((recipes / f"{name}.yaml", {**recipe, **changes}) for name, changes in variants.items()),
+            *((tables / "made" / f"{name}.yaml", self.SOURCE) for name in ("counts", "others")),
+        ]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(yaml.safe_dump(content))
+        monkeypatch.setattr("lyra_hf.tasks.recipe._RECIPES", recipes)
+        monkeypatch.setattr("lyra_hf.tasks.sources._TABLES", tables)
+        monkeypatch.delenv("LYRA_HF_DATA", raising=False)
+        columns = {"sequence": table["sequence"], "count": table["fitness"], "split": table["split"]}
+        self.write("counts", **columns, part=[row % 5 for row in range(60)])
+
+    @staticmethod
+    def write(name, **columns):
+        path = Path("data/made") / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pyarrow.parquet.write_table(pa.table(columns), path)
+
+    def train(self, lyra, task, *options):
+        return lyra("train", "--task", task, "--data-dir", "data", "-o", "model", *options)
+
+    def fails(self, result):
+        """The one line that it ends with."""
+        status, out, err = result
+        assert (status, out) == (2, "")
+        assert err.count("\n") == 1
+        assert not Path("model").exists()
+        return err
+
+    def test_the_best_configuration(self, lyra, table):
+        report = only_json(succeed(self.train(lyra, "letter_counts")))
+        assert report == json.loads(Path("model/training_report.json").read_text())
+        assert report["metric"] == "pearson"
+        assert report["rows"] == {"train": 40, "validation": 10, "test": 10}
+        chosen = {"epochs": 2, "batch_size": 10, "averaging": 0.5}
+        assert {name: report["options"][name] for name in chosen} == chosen
+        config = Predictor("model").config
+        assert (config.hidden_size, config.bidirectional, config.id2label) == (16, True, {0: "letters"})
+        scores = Predictor("model")(table["sequence"][50:])
+        assert report["test"]["pearson"] == pytest.approx(pearsonr(scores, table["fitness"][50:]).statistic, abs=1e-5)
+        low, high = report["test"]["interval"]
+        assert low <= report["test"]["pearson"] <= high
+
+    def test_the_papers_configuration(self, lyra):
+        report = only_json(succeed(self.train(lyra, "letter_counts", "--configuration", "paper")))
+        assert (report["options"]["epochs"], report["options"]["batch_size"]) == (1, 20)
+        assert report["options"]["averaging"] == 0
+        config, default = Predictor("model").config, LyraConfig(alphabet="dna")
+        assert (config.hidden_size, config.bidirectional) == (default.hidden_size, default.bidirectional)
+
+    def test_what_is_told_goes_over_the_recipe(self, lyra):
+        options = ("--epochs", "1", "--seed", "3", "--metric", "rmse")
+        report = only_json(succeed(self.train(lyra, "letter_counts", *options)))
+        assert (report["options"]["epochs"], report["options"]["seed"], report["metric"]) == (1, 3, "rmse")
+
+    @pytest.mark.parametrize("fold", [None, 0, 3])
+    def test_a_fold(self, lyra, table, fold):
+        options = ("--epochs", "1", *(() if fold is None else ("--fold", fold)))
+        result = self.train(lyra, "letter_counts_folds", *options)
+        report = only_json(succeed(result))
+        assert "rows: 36 train, 12 validation, 12 test" in result[2]
+        assert report["rows"] == {"train": 36, "validation": 12, "test": 12}
+        tested = slice(fold or 0, None, 5)
+        scores = Predictor("model")(table["sequence"][tested])
+        expected = pearsonr(scores, table["fitness"][tested]).statistic
+        assert report["test"]["pearson"] == pytest.approx(expected, abs=1e-5)
+
+    def test_a_fold_that_is_not_there(self, lyra):
+        assert "there is no fold 7" in self.fails(self.train(lyra, "letter_counts_folds", "--fold", "7"))
+        assert "is no cross-validation" in self.fails(self.train(lyra, "letter_counts", "--fold", "1"))
+
+    def test_an_unknown_task_is_answered_with_the_nearest(self, lyra):
+        message = self.fails(self.train(lyra, "leter_count"))
+        assert "no task is called 'leter_count'; did you mean letter_counts or letter_counts_folds" in message
+        assert "lists all 3" in message
+
+    def test_a_table_that_is_missing(self, lyra):
+        Path("data/made/counts.parquet").unlink()
+        message = self.fails(self.train(lyra, "letter_counts"))
+        origin = f"its public source is somebody/counts at {'0' * 40} (counts.csv)"
+        assert f"data/made/counts.parquet: no such file; {origin}" in message
+        message = self.fails(lyra("train", "--task", "letter_counts", "-o", "model"))
+        assert (
+            f"made/counts.parquet is needed: name the folder that holds it with --data-dir or LYRA_HF_DATA; {origin}"
+            in (message)
+        )
+
+    def test_test_rows_that_are_missing_are_told_of_before_training(self, lyra):
+        message = self.fails(self.train(lyra, "letter_counts_elsewhere"))
+        assert "data/made/others.parquet: no such file" in message
+        self.write("others", sequence=["ACGT"], split=["test"])
+        assert "has no column 'count'" in self.fails(self.train(lyra, "letter_counts_elsewhere"))
+        self.write("others", sequence=["ACGT", "CCCA", "GGGC"], split=["test"] * 3, count=[1.5, 3.5, 1.5])
+        assert only_json(succeed(self.train(lyra, "letter_counts_elsewhere")))["rows"]["test"] == 3
+
+    def test_a_table_without_a_column_that_the_recipe_needs(self, lyra, table):
+        self.write("counts", sequence=table["sequence"], split=table["split"], part=[0] * 60)
+        message = self.fails(self.train(lyra, "letter_counts"))
+        assert "data/made/counts.parquet has no column 'count'; its columns are: sequence, split, part" in message
+        self.write("counts", sequence=table["sequence"], split=table["split"], count=table["fitness"])
+        assert "has no column 'part'" in self.fails(self.train(lyra, "letter_counts_folds"))
 
 
 class TestTrainSeeds:
@@ -192,8 +335,8 @@ class TestTrainSeeds:
         assert "seed-4 holds a finished run of another command" in err
 
     def test_what_fails_is_told_in_a_line_each(self, lyra, monkeypatch):
-        failing = (sys.executable, "-c", "import sys; sys.exit('lyra-hf: words.csv, row 2: not a number')")
-        monkeypatch.setattr("lyra_hf.cli.training.train_command", lambda request, output: failing)
+        Path("failing.py").write_text("import sys; sys.exit('lyra-hf: words.csv, row 2: not a number')")
+        monkeypatch.setattr("lyra_hf.cli.training.train_command", lambda request, output: ("failing",))
         status, out, err = lyra("train", "words.csv", "--target", "y", "--split-column", "s", "-o", "m", "--seeds", "2")
         assert (status, out) == (2, "")
         lines = sorted(err.splitlines())
@@ -206,6 +349,7 @@ class TestTrainSeeds:
         [
             "train my-data.csv --target y -o out",
             "train --task kim2019_spcas9 --data-dir tables --metric pearson -o out --learning-rate 0.00015 --epochs 7",
+            "train --task kim2019_spcas9 --configuration paper --fold 0 -o out",
             "train my-data.csv --target y1 --target y2 --column s --pair-column t --split-column fold --alphabet rna "
             "--problem multi-label --per-residue --label-transform rank --bidirectional --batch-size 5 --patience 0 "
             "--class-weights --metric ap --seed 3 -o out",
@@ -219,8 +363,8 @@ class TestTrainSeeds:
         )
         succeed(lyra(*command.split()))
         again = train_command(*requests[0])
-        assert again[:3] == (sys.executable, "-m", "lyra_hf.cli")
-        succeed(lyra(*again[3:]))
+        assert again[0] == "lyra_hf.cli"
+        succeed(lyra(*again[1:]))
         assert requests[0] == requests[1]
 
 
@@ -273,7 +417,7 @@ class TestListing:
     def test_a_task_in_full(self, lyra, name):
         shown = yaml.safe_load(succeed(lyra("tasks", name)))
         assert shown["name"] == name
-        assert set(shown) >= {"area", "title", "table", "targets", "licence", "source", "metric", "training"}
+        assert set(shown) >= {"area", "title", "tables", "targets", "sources", "metric", "size", "paper", "training"}
 
     def test_checkpoints(self, lyra):
         lines = succeed(lyra("checkpoints")).splitlines()
@@ -414,8 +558,20 @@ BAD_COMMANDS = [
     (f"{TRAIN} --alphabet DNA -o out", "alphabet 'DNA': the name is 'dna', in lower case"),
     ("train splits.csv --target y -o out", r"splits\.csv, row 2: the split 'holdout' is none of train"),
     ("train --task kim2019_spcas -o out", "no task is called 'kim2019_spcas'; did you mean kim2019_spcas9"),
-    ("train --task kim2019_spcas9 -o out", "cas9/kim2019_spcas9.parquet: name the folder .* LYRA_HF_DATA"),
+    (
+        "train --task kim2019_spcas9 -o out",
+        r"cas9/kim2019_spcas9\.parquet is needed: name the folder that holds it with --data-dir or LYRA_HF_DATA; "
+        "its public source is PeterDeWeirdt/sgrna_modeler at [0-9a-f]{40}",
+    ),
     ("train --task kim2019_spcas9 --data-dir two -o out", r"two/cas9/kim2019_spcas9\.parquet: no such file"),
+    ("train --task kim2019_spcas9 --configuration papers -o out", "--configuration is best or paper, not 'papers'"),
+    ("train --task kim2019_spcas9 --fold 0 -o out", "task kim2019_spcas9 is no cross-validation; leave out --fold"),
+    (
+        "train --task proteingym_tcrg1_tsuboyama_modulo --fold 5 -o out",
+        "folds are numbered from 0 to 4; there is no fold 5",
+    ),
+    (f"{TRAIN} --fold 0 -o out", "--fold and --configuration are for tasks of the catalogue; give them with --task"),
+    (f"{TRAIN} --configuration paper -o out", "--fold and --configuration are for tasks of the catalogue"),
     (f"{TRAIN} -o out --seeds 0", "--seeds must be at least 1, not 0"),
     (f"{TRAIN} -o out --seeds 2 --jobs 0", "--jobs must be at least 1, not 0"),
     (f"{TRAIN} -o out --jobs 2", "--jobs says how many of the --seeds"),

@@ -1,35 +1,24 @@
 import statistics
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from huggingface_hub import ModelCard, metadata_load
+from made_outcomes import made_outcome, made_report
 
 from lyra_hf import UserError
 from lyra_hf.hub.card import model_card
-from lyra_hf.tasks.recipe import Result, load_recipe
+from lyra_hf.tasks.outcomes import best_configuration, outcome_path, read_outcome
+from lyra_hf.tasks.recipe import Result, load_recipe, recipe_names
 from lyra_hf.training.options import TrainingOptions
 
 METRICS = ("spearman", "pearson", "rmse", "r2")
+VALIDATION = [(0.71, 0.7, 15.25, 0.5), (0.72, 0.71, 15.0, 0.52)]
+TEST = [(0.71234, 0.7, 16.5, 0.40004), (0.70111, 0.69, 17.0, 0.38)]
 
 
-def report(seed, validation, test):
-    """A training report as `finetune` returns it."""
-    return {
-        "validation": {**dict(zip(METRICS, validation, strict=True)), "n": 200},
-        "test": {**dict(zip(METRICS, test, strict=True)), "n": 100},
-        "best_epoch": 3.0,
-        "metric": "spearman",
-        "minutes": 4.0 + 2 * seed,
-        "parameters": 46145,
-        "rows": {"train": 11570, "validation": 200, "test": 100},
-        "options": asdict(TrainingOptions(seed=seed)),
-    }
-
-
-REPORTS = [
-    report(0, (0.71, 0.7, 15.25, 0.5), (0.71234, 0.7, 16.5, 0.40004)),
-    report(1, (0.72, 0.71, 15.0, 0.52), (0.70111, 0.69, 17.0, 0.38)),
-]
+def report(seed, **of_test):
+    figures = [dict(zip(METRICS, values[seed], strict=True)) for values in (VALIDATION, TEST)]
+    return made_report(*figures, minutes=4.0 + 2 * seed, rows=(11570, 200, 100), **of_test)
 
 
 @pytest.fixture(scope="module")
@@ -39,83 +28,201 @@ def recipe():
 
 
 @pytest.fixture(scope="module")
-def text(recipe):
-    return model_card(recipe, REPORTS, 1, "a laptop")
+def outcome():
+    return made_outcome(report(0, interval=[0.1, 0.2]), report(1, interval=[0.65432, 0.75432]))
+
+
+@pytest.fixture(scope="module")
+def text(recipe, outcome):
+    return model_card(recipe, outcome)
+
+
+def table_rows(text, beginning):
+    """Cells of the rows that begin so."""
+    lines = [line for line in text.splitlines() if line.startswith(f"| {beginning}")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def table_row(text, beginning):
-    (row,) = [line for line in text.splitlines() if line.startswith(f"| {beginning}")]
-    return [cell.strip() for cell in row.strip("|").split("|")]
+    (row,) = table_rows(text, beginning)
+    return row
 
 
-def test_front_matter(recipe, text, tmp_path):
-    card = ModelCard(text)
-    data = card.data
-    assert data.license == recipe.licence
-    assert data.library_name == "transformers"
-    assert data.pipeline_tag == "text-classification"
-    assert data.model_name == recipe.checkpoint
-    assert {"biology", "lyra", "dna", "cas9"} <= set(data.tags)
-    card.save(tmp_path / "README.md")
-    metadata = metadata_load(tmp_path / "README.md")
-    assert metadata["license"] == recipe.licence
-    assert [entry["name"] for entry in metadata["model-index"]] == [recipe.checkpoint]
+class TestFrontMatter:
+    def test_as_the_hub_reads_it(self, recipe, text, tmp_path):
+        card = ModelCard(text)
+        data = card.data
+        assert data.license == "cc-by-nc-4.0"
+        assert data.license_name is data.license_link is None
+        assert data.library_name == "transformers"
+        assert data.pipeline_tag == "text-classification"
+        assert data.model_name == recipe.checkpoint
+        assert {"biology", "lyra", "dna", "cas9"} <= set(data.tags)
+        card.save(tmp_path / "README.md")
+        metadata = metadata_load(tmp_path / "README.md")
+        assert metadata["license"] == "cc-by-nc-4.0"
+        assert [entry["name"] for entry in metadata["model-index"]] == [recipe.checkpoint]
+
+    def test_the_model_index_holds_the_test_metrics_of_what_is_shipped(self, recipe, text):
+        results = ModelCard(text).data.eval_results
+        expected = {name: round(value, 4) for name, value in zip(METRICS, TEST[1], strict=True)}
+        assert {result.metric_type: result.metric_value for result in results} == expected
+        assert {(result.dataset_type, result.dataset_split) for result in results} == {(recipe.tables[0], "test")}
+        assert {result.task_type for result in results} == {"text-classification"}
+
+    def test_the_test_rows_may_lie_in_another_table(self, recipe, outcome):
+        other = replace(recipe, test=load_recipe("caid2_binding").test)
+        results = ModelCard(model_card(other, outcome)).data.eval_results
+        assert {result.dataset_type for result in results} == {"disorder/caid2"}
+
+    def test_a_licence_of_its_own_has_a_name_and_an_address(self, recipe, outcome):
+        text = model_card(replace(recipe, tables=("cas9/kim2019_spcas9", "cas9/wang2019_wt")), outcome)
+        data = ModelCard(text).data
+        assert (data.license, data.license_name) == ("other", "research-only")
+        assert data.license_link == "https://github.com/South-Walker/AttCRISPR"
+        assert "data without a licence" in text
+
+    def test_free_weights_need_no_warning(self, recipe, outcome):
+        text = model_card(replace(recipe, tables=("cas9/chuai2018_deepcrispr",)), outcome)
+        assert ModelCard(text).data.license == "apache-2.0"
+        assert "The weights are under Apache-2.0." in text
 
 
-@pytest.mark.parametrize("chosen", [0, 1])
-def test_the_model_index_holds_the_test_metrics_of_what_is_shipped(recipe, chosen):
-    results = ModelCard(model_card(recipe, REPORTS, chosen, "a laptop")).data.eval_results
-    expected = {name: round(REPORTS[chosen]["test"][name], 4) for name in METRICS}
-    assert {result.metric_type: result.metric_value for result in results} == expected
-    assert {(result.dataset_type, result.dataset_split) for result in results} == {(recipe.table, "test")}
-    assert {result.task_type for result in results} == {"text-classification"}
+class TestResults:
+    def test_each_seed_has_its_row(self, text):
+        assert table_row(text, "seed 0") == ["seed 0", "0.7100", "0.7123", "0.7000", "16.5000", "0.4000"]
+        assert table_row(text, "seed 1") == ["seed 1", "0.7200", "0.7011", "0.6900", "17.0000", "0.3800"]
+        header = table_row(text, "run")
+        assert header[1:] == ["validation spearman", *(f"test {name}" for name in METRICS)]
+
+    def test_mean_and_standard_deviation(self, text):
+        label, *cells = table_row(text, "mean")
+        assert label == "mean ± standard deviation of 2 seeds"
+        columns = [[values[0] for values in VALIDATION], *zip(*TEST, strict=True)]
+        for cell, values in zip(cells, columns, strict=True):
+            mean, deviation = map(float, cell.split(" ± "))
+            assert mean == pytest.approx(sum(values) / 2, abs=6e-5)
+            # Of a sample of two: the difference over the square root of two.
+            assert deviation == pytest.approx(abs(values[0] - values[1]) / 2**0.5, abs=6e-5)
+        assert float(cells[0].split(" ± ")[1]) == pytest.approx(statistics.stdev([0.71, 0.72]), abs=6e-5)
+
+    def test_one_seed_has_no_spread(self, recipe):
+        text = model_card(recipe, made_outcome(report(0)))
+        assert "seed 0" in text
+        assert "±" not in text
+
+    def test_the_interval_is_that_of_the_shipped_seed(self, text):
+        assert "seed 1. The 95 % interval of its test spearman is 0.6543 to 0.7543" in text
+
+    def test_other_methods_stand_beside_ours(self, recipe, outcome):
+        others = {
+            "published": [
+                Result("large", "spearman", 0.8, parameters=650_000_000, source="Table 1"),
+                Result("elsewhere", "spearman", 0.9, comparable=False, source="other rows"),
+            ],
+            "baseline": [Result("ridge", "pearson", 0.5), Result("trees", "auroc", 0.5)],
+        }
+        text = model_card(replace(recipe, **others), outcome)
+        ours = [f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}" for values in zip(*TEST, strict=True)]
+        assert table_rows(text, "method") == [
+            ["method", "its parameters", "of", "its figure", "ours", "95 % interval of ours"]
+        ]
+        interval = "0.6543 to 0.7543"
+        assert table_row(text, "large")[1:] == ["650,000,000", "all", "spearman 0.8", ours[0], interval]
+        assert table_row(text, "ridge")[1:] == ["", "all", "pearson 0.5", ours[1], ""]
+        assert table_row(text, "trees")[1:] == ["", "all", "auroc 0.5", "", ""]
+        assert table_rows(text, "elsewhere") == []
+        assert "- elsewhere: spearman 0.9 (other rows)" in text
+
+    def test_parts_and_outputs_by_themselves(self, recipe):
+        def figures(value):
+            return dict.fromkeys(METRICS, value)
+
+        outputs = {"on": figures(0.1), "off": figures(0.2)}
+        subsets = {
+            "old": {**figures(0.3), "outputs": {"on": figures(0.4), "off": figures(0.5)}, "interval": [0.2, 0.4]}
+        }
+        others = [Result("ridge", "spearman", 0.25, subset="old"), Result("net", "spearman", 0.2, output="on")]
+        both = replace(recipe, outputs=["on", "off"], subsets={"old": {}}, published=[], baseline=others)
+        text = model_card(both, made_outcome(report(0, outputs=outputs, subsets=subsets)))
+        rows = [row[:3] for row in table_rows(text, "all") + table_rows(text, "old")]
+        assert rows == [
+            ["all", "mean", "0.7123"],
+            ["all", "on", "0.1000"],
+            ["all", "off", "0.2000"],
+            ["old", "mean", "0.3000"],
+            ["old", "on", "0.4000"],
+            ["old", "off", "0.5000"],
+        ]
+        assert table_row(text, "ridge")[1:] == ["old", "spearman 0.25", "0.3000", "0.2000 to 0.4000"]
+        assert table_row(text, "net")[1:] == ["on", "spearman 0.2", "0.1000", ""]
+        assert [result.metric_type for result in ModelCard(text).data.eval_results] == list(METRICS)
+
+    def test_a_metric_that_the_data_leave_undefined(self, recipe):
+        undefined = report(1)
+        undefined["test"]["pearson"] = None
+        text = model_card(recipe, made_outcome(report(0), undefined))
+        assert {result.metric_type for result in ModelCard(text).data.eval_results} == {"spearman", "rmse", "r2"}
+        assert table_row(text, "seed 1")[3] == ""
+        assert table_row(text, "mean")[3] == ""
 
 
-def test_each_seed_has_its_row(text):
-    assert table_row(text, "seed 0") == ["seed 0", "0.7100", "0.7123", "0.7000", "16.5000", "0.4000"]
-    assert table_row(text, "seed 1") == ["seed 1", "0.7200", "0.7011", "0.6900", "17.0000", "0.3800"]
-    header = table_row(text, "| validation")
-    assert header[1:] == ["validation spearman", *(f"test {name}" for name in METRICS)]
+class TestExample:
+    def usage(self, recipe, outcome, **changes):
+        text = model_card(replace(recipe, checkpoint="lyra-made", **changes), outcome)
+        return text.split("```python\n")[1].split("\n```")[0]
 
+    def test_of_a_single_output(self, recipe, outcome):
+        usage = self.usage(recipe, outcome)
+        assert 'pipeline("text-classification", model="lyra-made")' in usage
+        assert f'scorer("{recipe.example}")' in usage
 
-def test_mean_and_standard_deviation(text):
-    label, *cells = table_row(text, "mean")
-    assert label == "mean ± standard deviation of 2 seeds"
-    columns = [[entry["validation"]["spearman"] for entry in REPORTS]]
-    columns += [[entry["test"][name] for entry in REPORTS] for name in METRICS]
-    for cell, values in zip(cells, columns, strict=True):
-        mean, deviation = map(float, cell.split(" ± "))
-        assert mean == pytest.approx(sum(values) / 2, abs=6e-5)
-        # Of a sample of two: the difference over the square root of two.
-        assert deviation == pytest.approx(abs(values[0] - values[1]) / 2**0.5, abs=6e-5)
-    assert float(cells[0].split(" ± ")[1]) == pytest.approx(statistics.stdev([0.71, 0.72]), abs=6e-5)
+    def test_of_several_outputs_all_are_asked_for(self, recipe, outcome):
+        assert f'scorer("{recipe.example}", top_k=None)' in self.usage(recipe, outcome, outputs=["on", "off"])
 
+    def test_of_a_pair(self, recipe, outcome):
+        changes = {"pair": "guide", "example": "ACGT ACCT"}
+        assert 'scorer({"text": "ACGT", "text_pair": "ACCT"})' in self.usage(recipe, outcome, **changes)
+        assert "sequences.csv --pair-column guide -o" in model_card(replace(recipe, **changes), outcome)
 
-def test_one_seed_has_no_spread(recipe):
-    text = model_card(recipe, REPORTS[:1], 0, "a laptop")
-    assert "seed 0" in text
-    assert "±" not in text
+    def test_of_classes_per_residue(self, recipe, outcome):
+        changes = {"head": "residue", "problem_type": "single_label_classification", "outputs": ["on", "off"]}
+        assert 'pipeline("token-classification"' in self.usage(recipe, outcome, **changes)
+        assert "top_k" not in self.usage(recipe, outcome, **changes)
+        card = ModelCard(model_card(replace(recipe, **changes), outcome))
+        assert card.data.pipeline_tag == "token-classification"
 
-
-def test_other_methods_stand_below_on_their_metric(recipe, text):
-    for result in [*recipe.baseline, *recipe.published]:
-        cells = table_row(text, result.method)
-        assert cells[2 + METRICS.index(result.metric)] == f"{result.value:g}"
-        assert [cell for cell in cells[1:] if cell] == [f"{result.value:g}"]
+    @pytest.mark.parametrize(
+        ("problem", "outputs", "said"),
+        [
+            ("regression", ["height"], "with a number for each residue"),
+            ("regression", ["height", "width"], "with 2 numbers for each residue"),
+            ("multi_label_classification", ["on", "off"], "with 2 numbers (logits) for each residue"),
+        ],
+    )
+    def test_no_pipeline_gives_numbers_per_residue(self, recipe, outcome, problem, outputs, said):
+        usage = self.usage(recipe, outcome, head="residue", problem_type=problem, outputs=outputs)
+        assert 'lyra_hf.Predictor("lyra-made")' in usage
+        assert said in usage
+        assert "pipeline" not in usage
 
 
 def test_what_a_reader_needs_is_in_it(recipe, text):
+    (source,) = recipe.sources
     for value in (
         f"# {recipe.checkpoint}",
         recipe.example,
         recipe.limits.strip(),
         recipe.intended_use.strip(),
-        recipe.source.paper,
-        recipe.source.repository,
-        recipe.source.commit,
-        recipe.source.licence,
-        recipe.source.steps,
-        "46,145 parameters",
+        source.paper,
+        source.repository,
+        source.commit,
+        source.terms,
+        source.steps,
+        source.remarks,
+        source.unit,
+        "may not be used commercially",
+        "a Lyra of 50,000 parameters",
         "11,570 train, 200 validation, 100 test",
         "best on validation, seed 1",
         "with seeds 0, 1; 5 minutes per seed on a laptop",
@@ -128,31 +235,42 @@ def test_what_a_reader_needs_is_in_it(recipe, text):
     assert not any(line != line.rstrip() for line in text.splitlines())
 
 
-def test_a_head_per_residue_is_another_pipeline(recipe):
-    text = model_card(replace(recipe, head="residue", model={"bidirectional": True}), REPORTS, 0, "a laptop")
-    assert ModelCard(text).data.pipeline_tag == "token-classification"
-    assert 'pipeline("token-classification"' in text
-    assert "Model: bidirectional True" in text
+def test_every_table_has_its_source(outcome, recipe):
+    several = replace(recipe, tables=("cas9/wang2019_wt", "cas9/wang2019_hf1"))
+    text = model_card(several, outcome)
+    assert [f"- `{table}`: " in text for table in several.tables] == [True, True]
+    assert "the papers of the data, above" in text
 
 
-def test_a_metric_that_the_data_leave_undefined(recipe):
-    undefined = report(2, (0.7, 0.7, 15.0, 0.5), (0.7, None, 16.0, 0.4))
-    text = model_card(recipe, [REPORTS[0], undefined], 1, "a laptop")
-    assert {result.metric_type for result in ModelCard(text).data.eval_results} == {"spearman", "rmse", "r2"}
-    assert table_row(text, "seed 2")[3] == ""
+def test_an_ensemble_tells_its_members(recipe, outcome):
+    text = model_card(replace(recipe, model={"ensemble_size": 5}), outcome)
+    assert "an ensemble of 5 Lyras in one model of 50,000 parameters" in text
+    assert "Model: ensemble_size 5" in text
 
 
-def test_several_outputs_are_measured_by_their_means(recipe):
-    several = [{**entry, "test": {**entry["test"], "outputs": {"a": {}, "b": {}}}} for entry in REPORTS]
-    results = ModelCard(model_card(recipe, several, 0, "a laptop")).data.eval_results
-    assert [result.metric_type for result in results] == list(METRICS)
+def test_the_papers_configuration_may_be_the_best_known(recipe):
+    plain = replace(recipe, training=None)
+    text = model_card(plain, made_outcome(report(0), configuration="paper"))
+    assert f"lyra-hf train --task {plain.name} --configuration paper -o DIR" in text
+    assert f"Training: epochs {plain.paper.epochs}, batch_size {plain.paper.batch_size}\n" in text
 
 
-def test_published_results_on_another_metric_have_no_figure(recipe):
-    other = replace(recipe, published=[Result("a method", "auroc", 0.9)], baseline=[])
-    assert table_row(model_card(other, REPORTS, 0, "a laptop"), "a method") == ["a method", "", "", "", "", ""]
-
-
-def test_no_checkpoint_no_card(recipe):
+def test_no_checkpoint_no_card(recipe, outcome):
     with pytest.raises(UserError, match="task kim2019_spcas9 ships no checkpoint"):
-        model_card(replace(recipe, checkpoint=None), REPORTS, 0, "a laptop")
+        model_card(replace(recipe, checkpoint=None), outcome)
+
+
+def test_a_cross_validation_has_no_one_model(recipe, outcome):
+    with pytest.raises(UserError, match="cross-validation"):
+        model_card(replace(recipe, folds="fold"), outcome)
+
+
+SHIPPED = [name for name in recipe_names() if load_recipe(name).checkpoint]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_cards_are_those_of_the_recipes_and_results(name, repository):
+    recipe = load_recipe(name)
+    kept = read_outcome(outcome_path(repository / "training" / "results", name, best_configuration(recipe)))
+    card = (repository / "model_cards" / f"{recipe.checkpoint}.md").read_text(encoding="utf-8")
+    assert card == model_card(recipe, kept)

@@ -6,14 +6,17 @@ import torch
 from small_training import arguments, assert_equal_weights, rows, small_model, weights
 from transformers import TrainerCallback
 
-from lyra_hf import LyraConfig, LyraForSequenceClassification
+from lyra_hf import LyraConfig, LyraForSequenceClassification, Predictor
 from lyra_hf.alphabets import PAD_ID, UNK_ID
 from lyra_hf.inference.encoding import EncodedSequences
 from lyra_hf.training.averaging import WeightAverager
 from lyra_hf.training.batches import TableDataset
-from lyra_hf.training.data import Rows
+from lyra_hf.training.data import LabelledTable, Rows
+from lyra_hf.training.evaluation import evaluate_rows
+from lyra_hf.training.finetune import finetune
+from lyra_hf.training.options import TrainingOptions
 from lyra_hf.training.state_files import load_state, random_state, save_state, set_random_state
-from lyra_hf.training.trainer import LyraTrainer, hide_letters
+from lyra_hf.training.trainer import LyraTrainer, clip_members, hide_letters
 
 
 class TestParameterGroups:
@@ -54,6 +57,16 @@ class TestParameterGroups:
         names = [name for group, _ in optimizer for name in group]
         expected = [name for name, _ in small_model(bidirectional=True, num_hidden_layers=2).named_parameters()]
         assert sorted(names) == sorted(expected)
+
+
+def test_the_parameters_of_an_ensemble_are_grouped_alike(tmp_path):
+    groups = []
+    for size in (1, 3):
+        model = small_model(bidirectional=True, pooling="attention", ensemble_size=size)
+        trainer = LyraTrainer(model=model, args=arguments(tmp_path), train_dataset=rows())
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        groups.append([[names[id(one)] for one in group["params"]] for group in trainer.parameter_groups(model)])
+    assert groups[0] == groups[1]
 
 
 def test_a_quarter_of_the_learning_rate_unless_told(tmp_path):
@@ -159,6 +172,107 @@ def test_gradients_are_clipped_to_the_norm(tmp_path):
     options = arguments(tmp_path, max_grad_norm=1e-3, num_train_epochs=1)
     LyraTrainer(model=small_model(), args=options, train_dataset=table(), callbacks=[Look()]).train()
     assert norms == pytest.approx([1e-3] * 6, rel=1e-3)
+
+
+@pytest.mark.parametrize("max_norm", [1e-3, 0.5, 1e9])
+def test_each_member_is_clipped_as_it_would_be_alone(max_norm):
+    ensemble = small_model(ensemble_size=3, dropout=0.0).train()
+    with torch.no_grad():
+        ensemble.classifier.linear.weight[1] *= 100  # the gradients of this member are far larger
+    singles = ensemble.members()
+    ids, labels = torch.randint(2, 6, (8, 20), generator=torch.Generator().manual_seed(0)), torch.arange(8.0)
+    norms = []
+    for single in singles:
+        single(ids, labels=labels).loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(single.parameters(), max_norm))
+    assert norms[1] > 3 * norms[0]
+    ensemble(ids, labels=labels).loss.backward()
+    assert clip_members(list(ensemble.parameters()), max_norm).item() == pytest.approx(torch.stack(norms).mean().item())
+    for index, single in enumerate(singles):
+        for stacked, parameter in zip(ensemble.parameters(), single.parameters(), strict=True):
+            torch.testing.assert_close(stacked.grad[index], parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+@pytest.mark.parametrize("max_grad_norm", [0.0, 0.1])
+def test_members_learn_what_they_would_learn_alone(tmp_path, max_grad_norm, averaging):
+    """The whole training, on the same batches: clipping, weight decay, groups and averages know members as well."""
+    ensemble = small_model(ensemble_size=3, dropout=0.0)
+    singles = ensemble.members()
+    with torch.no_grad():
+        for parameter in ensemble.classifier.parameters():
+            parameter[1] *= 4
+        for parameter in singles[1].classifier.parameters():
+            parameter *= 4
+    logged = []
+    for model in (ensemble, *singles):
+        # Plain descent: AdamW would forget how large the gradients were.
+        options = arguments(tmp_path, max_grad_norm=max_grad_norm, optim="sgd", weight_decay=0.1, logging_steps=1)
+        averager = WeightAverager(averaging) if averaging else None
+        trainer = LyraTrainer(model=model, args=options, train_dataset=table(), averager=averager)
+        trainer.train()
+        logged.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+    for index, single in enumerate(singles):
+        for (name, stacked), parameter in zip(ensemble.named_parameters(), single.parameters(), strict=True):
+            torch.testing.assert_close(stacked[index], parameter, rtol=1e-4, atol=1e-5, msg=f"{name} of {index}")
+    assert logged[0] == pytest.approx(np.mean(logged[1:], axis=0), rel=1e-3)
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_an_ensemble_goes_on_from_a_checkpoint(tmp_path, averaging):
+    def trainer(folder, model):
+        averager = WeightAverager(averaging) if averaging else None
+        options = arguments(folder, num_train_epochs=3, seed=1)
+        return LyraTrainer(model=model, args=options, train_dataset=table(), averager=averager, letter_dropout=0.1)
+
+    whole, resumed = small_model(ensemble_size=2), small_model(seed=99, ensemble_size=2)
+    trainer(tmp_path / "whole", whole).train()
+    trainer(tmp_path / "again", resumed).train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-12"))
+    assert_equal_weights(weights(whole), weights(resumed))
+
+
+def test_an_ensemble_is_evaluated_by_its_mean(tmp_path):
+    seen = []
+
+    def look(prediction):
+        seen.append(prediction.predictions)
+        return {"rmse": float(np.sqrt(np.mean((prediction.predictions - prediction.label_ids.reshape(-1, 1)) ** 2)))}
+
+    ensemble = small_model(ensemble_size=3)
+    trainer = LyraTrainer(model=ensemble, args=arguments(tmp_path), compute_metrics=look)
+    metrics = trainer.evaluate(table())
+    losses = [LyraTrainer(model=one, args=arguments(tmp_path)).evaluate(table()) for one in ensemble.members()]
+    assert metrics["eval_loss"] == pytest.approx(np.mean([one["eval_loss"] for one in losses]), rel=1e-5)
+    (predictions,) = seen
+    assert isinstance(predictions, np.ndarray)  # and no spread beside it
+    assert predictions.shape == (48, 1)
+    assert metrics["eval_rmse"] > 0
+
+
+@pytest.mark.parametrize("head", ["sequence", "residue"])
+@pytest.mark.parametrize("problem_type", ["regression", "single_label_classification", "multi_label_classification"])
+def test_an_ensemble_from_a_table_to_a_folder(tmp_path, head, problem_type):
+    kind = {"residue": (20,), "sequence": ()}[head]
+
+    def split(number, seed):
+        generator = np.random.default_rng(seed)
+        ids = [generator.integers(2, 6, size=20).astype(np.uint8) for _ in range(number)]
+        dtype = np.int64 if problem_type == "single_label_classification" else np.float32
+        return Rows(EncodedSequences.from_list(ids), [generator.integers(0, 2, size=kind).astype(dtype) for _ in ids])
+
+    names = ["no", "yes"] if problem_type == "single_label_classification" else ["y"]
+    splits = {"train": split(40, 0), "validation": split(20, 1)}
+    data = LabelledTable("dna", head, problem_type, names, splits)
+    shape = {"hidden_size": 8, "pgc_hidden_sizes": [4], "state_size": 8, "ensemble_size": 3}
+    options = TrainingOptions(epochs=2, batch_size=16, learning_rate=0.01, averaging=0.9)
+    report = finetune(data, tmp_path, options, model_options=shape)
+    predictor = Predictor(str(tmp_path))
+    assert predictor.config.ensemble_size == 3
+    assert report.parameters == sum(parameter.numel() for parameter in predictor.model.parameters())
+    assert evaluate_rows(predictor, splits["validation"]) == report.validation
+    predictions = predictor.predict_encoded(splits["validation"].encoded)
+    assert predictions.spread.shape == predictions.logits.shape
+    assert predictions.spread.min() > 0
 
 
 def test_hidden_letters():

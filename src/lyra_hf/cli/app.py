@@ -89,6 +89,8 @@ def train(
     target: TargetOption = None,
     task: Annotated[str | None, typer.Option(help="A task of the catalogue, in place of DATA and --target.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the catalogue's tables, else LYRA_HF_DATA.")] = None,
+    configuration: Annotated[str, typer.Option(help="Of --task: the best known, or that of the paper.")] = "best",
+    fold: Annotated[int | None, typer.Option(help="Of a --task with cross-validation: the fold to test on.")] = None,
     column: ColumnOption = "sequence",
     pair_column: PairOption = None,
     split_column: Annotated[
@@ -135,6 +137,8 @@ def train(
         data=data,
         task=task,
         data_dir=data_dir,
+        configuration=configuration,  # type: ignore[arg-type]  # checked where it is used
+        fold=fold,
         targets=tuple(target or ()),
         column=column,
         pair_column=pair_column,
@@ -189,14 +193,42 @@ def evaluate(
 
 
 @app.command()
-def tasks(name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this task in full.")] = None) -> None:
+def tasks(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this task in full.")] = None,
+    area: Annotated[str | None, typer.Option(help="List only this area, with what its tasks predict.")] = None,
+) -> None:
     """List the tasks of the catalogue, or show one."""
     from .listing import show_task, show_tasks
 
     if name is None:
-        show_tasks()
-    else:
+        show_tasks(area)
+    elif area is None:
         show_task(name)
+    else:
+        raise UserError("give the name of a task, or --area, not both")
+
+
+@app.command()
+def tables(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this table's source, or build it.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Build it: the folder of tables to write it to.")
+    ] = None,
+    sources: Annotated[
+        Path | None, typer.Option(help="A folder of source files, OWNER/NAME/COMMIT/PATH; others are downloaded.")
+    ] = None,
+) -> None:
+    """List the tables of the catalogue, or build one from its public source."""
+    from .tables import run_build, show_table, show_tables
+
+    if name is None:
+        if output is not None:
+            raise UserError("name the table to build; `lyra-hf tables` lists them")
+        show_tables()
+    elif output is None:
+        show_table(name)
+    else:
+        run_build(name, output, sources)
 
 
 @app.command()

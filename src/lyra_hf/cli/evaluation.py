@@ -5,8 +5,9 @@ from typing import Any
 from ..errors import UserError
 from ..inference.predictor import Predictor
 from ..inference.results import output_index, output_names, problem_type
-from ..training.data import TableFormat, load_table
+from ..training.data import load_table
 from ..training.evaluation import evaluate_rows
+from ..training.formats import TableFormat
 
 
 def run_evaluation(
@@ -48,6 +49,7 @@ def run_evaluation(
         targets=targets,
         sequence=column,
         pair=pair_column,
+        pair_context=config.pair_context,
         split=split_column if split is not None else None,
         alphabet=config.alphabet,
         head="residue" if predictor.per_residue else "sequence",

@@ -2,7 +2,7 @@
 
 import json
 import re
-import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ..errors import UserError
 from ..extras import needs
 from ..inference.readers import column_names
-from ..tasks.recipe import Recipe, find_table, load_recipe
-from ..training.data import LabelledTable, TableFormat, load_table
+from ..tasks.recipe import CONFIGURATIONS, Configuration, load_recipe
+from ..tasks.sources import find_table
+from ..training.data import HeldOut, LabelledTable, load_for_training
+from ..training.formats import TableFormat
 from ..training.options import TrainingOptions
 from .console import TrainingProgress, messages
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ..training.parallel import Run
 
 SUMMARY_FILE = "summary.json"
+ENSEMBLE_FOLDER = "ensemble"  # beside seed-N: the models of all seeds as one
 _PROBLEMS = {
     "regression": "regression",
     "classification": "single_label_classification",
@@ -35,6 +38,8 @@ class TrainRequest:
     data: str | None = None
     task: str | None = None
     data_dir: str | None = None
+    configuration: Configuration = "best"
+    fold: int | None = None
     targets: tuple[str, ...] = ()
     column: str = "sequence"
     pair_column: str | None = None
@@ -49,10 +54,15 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a request comes to."""
+    """What a request comes to.
 
-    path: Path
-    form: TableFormat
+    Attributes:
+        load: reads the rows to train on, and holds back the test rows.
+        name: what messages call the data.
+    """
+
+    load: Callable[[], tuple[LabelledTable, HeldOut | None]]
+    name: str
     options: TrainingOptions
     model_options: dict[str, Any]
     metric: str | None
@@ -69,8 +79,8 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
         from ..training.finetune import default_metric, finetune
 
     plan = _plan(request, output)
-    table = load_table(plan.path, plan.form)
-    _describe(table, plan.path, told=request.task is not None)
+    table, held_out = plan.load()
+    _describe(table, held_out, plan.name, told=request.task is not None)
     metric = plan.metric or default_metric(table.problem_type)
     report = finetune(
         table,
@@ -79,9 +89,10 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
         model_options=plan.model_options,
         output_names=plan.output_names,
         metric=metric,
+        held_out=held_out,
         callbacks=[TrainingProgress(metric)],
     )
-    messages.print(f"{output}: best epoch {report.best_epoch:.0f} by validation {report.metric}; score sequences with")
+    messages.print(f"{output}: best epoch {report.best_epoch:g} by validation {report.metric}; score sequences with")
     messages.print(f"  lyra-hf predict {output} sequences.csv")
     return asdict(report)
 
@@ -91,7 +102,8 @@ def run_seeds(request: TrainRequest, output: Path, number: int, jobs: int | None
 
     Args:
         request: what to train; its seed is the first.
-        output: the folder to write: a checkpoint in seed-N for each seed N, and the summary.
+        output: the folder to write: a checkpoint in seed-N for each seed N, one in which all of them are the members of
+            an ensemble, and the summary.
         number: how many seeds.
         jobs: how many at a time; as many as there are cores unless told.
 
@@ -99,13 +111,15 @@ def run_seeds(request: TrainRequest, output: Path, number: int, jobs: int | None
         UserError: the request contradicts itself, or a run failed; the others are finished all the same.
     """
     with needs("train", "training"):
+        from ..training.joining import join_runs
         from ..training.parallel import Run, run_all
         from ..training.summary import summarize
 
     for option, value in (("--seeds", number), ("--jobs", jobs)):
         if value is not None and value < 1:
             raise UserError(f"{option} must be at least 1, not {value}")
-    first = _plan(request, output).options.seed
+    plan = _plan(request, output)
+    first = plan.options.seed
     runs = []
     for seed in range(first, first + number):
         one = replace(request, changes={**request.changes, "seed": seed})
@@ -116,6 +130,11 @@ def run_seeds(request: TrainRequest, output: Path, number: int, jobs: int | None
     if failures:
         raise UserError(f"{len(failures)} of {number} runs failed: {', '.join(sorted(failures))}")
     summary = summarize({run.name: run.report() for run in runs})
+    if number > 1:
+        joined = output / ENSEMBLE_FOLDER
+        summary[ENSEMBLE_FOLDER] = asdict(join_runs([run.folder for run in runs], joined, *plan.load()))
+        messages.print(f"{joined}: all seeds as one model, with a spread; score sequences with")
+        messages.print(f"  lyra-hf predict {joined} sequences.csv")
     (output / SUMMARY_FILE).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     messages.print(f"{output}: best on validation is {summary['best']}; score sequences with")
     messages.print(f"  lyra-hf predict {output / summary['best']} sequences.csv")
@@ -123,7 +142,7 @@ def run_seeds(request: TrainRequest, output: Path, number: int, jobs: int | None
 
 
 def train_command(request: TrainRequest, output: Path) -> tuple[str, ...]:
-    """The command that does what `run_training` does, in a process of its own.
+    """The command that does what `run_training` does, in a process of its own: a module and its arguments.
 
     Args:
         request: what to train; all its model options and changes are options of `lyra-hf train`.
@@ -131,10 +150,12 @@ def train_command(request: TrainRequest, output: Path) -> tuple[str, ...]:
     """
     options: dict[str, Any] = {
         name: getattr(request, name)
-        for name in ("task", "data_dir", "column", "pair_column", "split_column", "alphabet", "problem", "metric")
+        for name in ("task", "data_dir", "fold", "column", "pair_column", "split_column", "alphabet", "problem")
     }
+    options["metric"] = request.metric
+    options["configuration"] = request.configuration if request.configuration != "best" else None
     options |= {"per_residue": request.per_residue, **request.model_options, **request.changes, "output": output}
-    words = [sys.executable, "-m", "lyra_hf.cli", "train", *(f"--target={target}" for target in request.targets)]
+    words = ["lyra_hf.cli", "train", *(f"--target={target}" for target in request.targets)]
     for name, value in options.items():
         option = "--" + name.replace("_", "-")
         if value is True:
@@ -151,25 +172,41 @@ def _plan(request: TrainRequest, output: Path) -> _Plan:
         raise UserError(f"{output} is a file; name a folder to write the model to")
     if request.data == "-":
         raise UserError("training needs a file; standard input can be read only once")
-    recipe: Recipe | None = None
-    if request.task is not None:
-        told = (request.targets, request.pair_column, request.split_column, request.alphabet, request.problem)
-        if any(told) or request.per_residue or request.column != "sequence":
-            raise UserError("--task says what its table holds; leave out --target, --column, --alphabet and their like")
-        recipe = load_recipe(request.task)
-        form, path = recipe.table_format, find_table(recipe, request.data_dir)
-    else:
-        form, path = _table_format(request), Path(str(request.data))
-    model_options = {**(recipe.model if recipe else {}), **request.model_options}
-    if form.pair:
-        model_options["pair_input"] = True
+    return _plan_for_task(request, request.task) if request.task is not None else _plan_for_table(request)
+
+
+def _plan_for_task(request: TrainRequest, task: str) -> _Plan:
+    told = (request.targets, request.pair_column, request.split_column, request.alphabet, request.problem)
+    if any(told) or request.per_residue or request.column != "sequence":
+        raise UserError("--task says what its table holds; leave out --target, --column, --alphabet and their like")
+    recipe = load_recipe(task)
+    if request.configuration not in CONFIGURATIONS:
+        raise UserError(f"--configuration is {' or '.join(CONFIGURATIONS)}, not {request.configuration!r}")
+    recipe.table_format(request.fold)  # a fold that is not there, and tables, are told of before anything is done
+    for source in recipe.sources:
+        find_table(source.table, request.data_dir)
+    model_options, options = recipe.configured(request.configuration)
     return _Plan(
-        path=path,
-        form=form,
-        options=replace(recipe.training if recipe else TrainingOptions(), **request.changes),
-        model_options=model_options,
-        metric=request.metric or (recipe.metric if recipe else None),
-        output_names=recipe.outputs if recipe else None,
+        load=lambda: recipe.load(request.data_dir, request.fold),
+        name=recipe.name,
+        options=replace(options, **request.changes),
+        model_options={**model_options, **request.model_options},
+        metric=request.metric or recipe.metric,
+        output_names=recipe.outputs,
+    )
+
+
+def _plan_for_table(request: TrainRequest) -> _Plan:
+    if request.fold is not None or request.configuration != "best":
+        raise UserError("--fold and --configuration are for tasks of the catalogue; give them with --task")
+    path, form = str(request.data), _table_format(request)
+    return _Plan(
+        load=lambda: load_for_training(path, form),
+        name=path,
+        options=replace(TrainingOptions(), **request.changes),
+        model_options={**({"pair_input": True} if form.pair else {}), **request.model_options},
+        metric=request.metric,
+        output_names=None,
     )
 
 
@@ -192,11 +229,13 @@ def _table_format(request: TrainRequest) -> TableFormat:
     )
 
 
-def _describe(table: LabelledTable, path: Path, *, told: bool) -> None:
+def _describe(table: LabelledTable, held_out: HeldOut | None, name: str, *, told: bool) -> None:
     rows = ", ".join(f"{len(rows.encoded):,} {split}" for split, rows in table.splits.items())
+    if held_out is not None:
+        rows += f", {held_out.number:,} test"
     kind = table.problem_type.replace("_", " ")
     note = "" if told else " (say otherwise with --alphabet, --problem, --per-residue)"
-    messages.print(f"{path}: {table.alphabet}, {kind} per {table.head}, rows: {rows}{note}")
+    messages.print(f"{name}: {table.alphabet}, {kind} per {table.head}, rows: {rows}{note}")
 
 
 # What `TrainingProgress` writes where there is no terminal.

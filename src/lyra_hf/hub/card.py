@@ -2,80 +2,98 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from ..configuration_lyra import LyraConfig
 from ..errors import UserError
-from ..tasks.recipe import Recipe
+from ..tasks.outcomes import Outcome, Spread
+from ..tasks.recipe import Recipe, Result
 from ..training.options import TrainingOptions
 
 _PIPELINES = {"sequence": "text-classification", "residue": "token-classification"}
+_NOT_METRICS = ("n", "outputs", "interval", "subsets")
+_TERMS = {
+    "apache-2.0": "The weights are under Apache-2.0.",
+    "cc-by-nc-4.0": (
+        "The weights were trained on data that may not be used commercially, and may not be either: they are under "
+        "CC BY-NC 4.0."
+    ),
+    "other": (
+        "The weights were trained on data without a licence, or under one that reserves more than research (see the "
+        "terms above). They are for research alone, and give no rights in the data; whoever wants more asks the "
+        "authors of the data."
+    ),
+}
 
 
-def model_card(recipe: Recipe, reports: Sequence[dict[str, Any]], chosen: int, machine: str) -> str:
-    """The card of a task's checkpoint.
+def model_card(recipe: Recipe, outcome: Outcome) -> str:
+    """The card of a task's checkpoint: of the ensemble of its seeds or the best seed, whichever is better on validation.
 
     Args:
         recipe: the task.
-        reports: the training reports of its seeds.
-        chosen: which of them is shipped.
-        machine: what they were trained on.
+        outcome: what its runs came to.
 
     Raises:
-        UserError: the recipe names no checkpoint.
+        UserError: the recipe names no checkpoint, or is a cross-validation, which has no one model to ship.
     """
     if recipe.checkpoint is None:
         raise UserError(f"task {recipe.name} ships no checkpoint, so it has no card")
-    report = reports[chosen]
+    if recipe.folds:
+        raise UserError(f"task {recipe.name} is a cross-validation, which has no one model to ship")
+    report = outcome.shipped_report
+    seeds, outcome = outcome, outcome if outcome.ships_ensemble else outcome.of_seeds
+    model, options = recipe.configured(outcome.configuration)
     template = Path(__file__).with_name("card_template.md").read_text(encoding="utf-8")
-    source = recipe.source
     return template.format(
         front_matter=_front_matter(recipe, report),
         name=recipe.checkpoint,
         title=recipe.title[0].upper() + recipe.title[1:],
-        parameters=report["parameters"],
-        pipeline=_PIPELINES[recipe.head],
-        example=recipe.example,
+        model_kind=_model_kind(LyraConfig(alphabet=recipe.alphabet, **model), outcome.parameters),
+        usage=_usage(recipe),
+        command=f"lyra-hf predict {recipe.checkpoint} sequences.csv "
+        + (f"--pair-column {recipe.pair} " if recipe.pair else "")
+        + "-o scores.csv",
         intended_use=recipe.intended_use.strip(),
         limits=recipe.limits.strip(),
-        paper=source.paper,
-        repository=source.repository,
-        commit=source.commit,
-        data_licence=source.licence,
+        data="\n".join(_data(recipe)),
         rows=", ".join(f"{count:,} {split}" for split, count in report["rows"].items()),
-        steps=source.steps,
-        metric=recipe.metric,
-        seed=report["options"]["seed"],
-        results="\n".join(_results_table(recipe, reports)),
+        licence=_TERMS[recipe.weights_licence],
+        protocol=_protocol(recipe, outcome),
+        results="\n".join(_results(recipe, outcome)),
         task=recipe.name,
-        seeds=", ".join(str(entry["options"]["seed"]) for entry in reports),
-        minutes=round(mean(entry["minutes"] for entry in reports)),
-        machine=machine,
-        model=_changed(recipe.model, LyraConfig()) or "the defaults, the configuration of the paper",
-        training=_changed({**vars(recipe.training), "seed": 0}, TrainingOptions()) or "the defaults",
+        configuration=" --configuration paper" if outcome.configuration == "paper" else "",
+        seeds=", ".join(map(str, outcome.seeds)),
+        minutes=round(outcome.minutes) or "less than 1",
+        machine=outcome.machine,
+        model=_changed(model, LyraConfig()) or "the defaults, the configuration of the paper",
+        training=_changed({**vars(options), "seed": 0}, TrainingOptions()) or "the defaults",
+        cited="the papers of the data, above" if len(recipe.sources) > 1 else "the paper of the data, above",
     )
 
 
-def _front_matter(recipe: Recipe, report: dict[str, Any]) -> ModelCardData:
+def _front_matter(recipe: Recipe, report: Any) -> ModelCardData:
     results = [
         EvalResult(
             task_type=_PIPELINES[recipe.head],
             task_name=recipe.title,
-            dataset_type=recipe.table,
+            dataset_type=recipe.test.table if recipe.test else recipe.tables[0],
             dataset_name=recipe.name,
             dataset_split="test",
             metric_type=name,
             metric_name=name,
-            metric_value=round(value, 4),
+            metric_value=round(report["test"][name], 4),
         )
-        for name, value in report["test"].items()
-        if name not in ("n", "outputs") and value is not None
+        for name in _metrics(report)
+        if report["test"][name] is not None
     ]
+    # Of another licence than those it knows, the Hub wants a name and an address.
+    addresses = [source.address for source in recipe.sources if source.weights_licence == "other"]
     return ModelCardData(
-        license=recipe.licence,
+        license=recipe.weights_licence,
+        license_name="research-only" if addresses else None,
+        license_link=addresses[0] if addresses else None,
         library_name="transformers",
         pipeline_tag=_PIPELINES[recipe.head],
         tags=["biology", "lyra", recipe.alphabet, recipe.area],
@@ -84,34 +102,148 @@ def _front_matter(recipe: Recipe, report: dict[str, Any]) -> ModelCardData:
     )
 
 
-def _results_table(recipe: Recipe, reports: Sequence[dict[str, Any]]) -> list[str]:
-    names = [name for name in reports[0]["test"] if name not in ("n", "outputs")]
-    lines = [
-        f"| | validation {recipe.metric} | " + " | ".join(f"test {name}" for name in names) + " |",
-        "|---" * (len(names) + 2) + "|",
-    ]
-    for report in reports:
-        figures = " | ".join(_figure([report["test"][name]]) for name in names)
-        seed, validation = report["options"]["seed"], report["validation"][recipe.metric]
-        lines.append(f"| seed {seed} | {validation:.4f} | {figures} |")
-    if len(reports) > 1:
-        spread = [[report["validation"][recipe.metric] for report in reports]]
-        spread += [[report["test"][name] for report in reports] for name in names]
-        figures = " | ".join(_figure(values) for values in spread)
-        lines.append(f"| mean ± standard deviation of {len(reports)} seeds | {figures} |")
-    for result in [*recipe.baseline, *recipe.published]:
-        cells = [f"{result.value:g}" if name == result.metric else "" for name in names]
-        source = f" ({result.source})" if result.source else ""
-        lines.append(f"| {result.method}{source} | | {' | '.join(cells)} |")
+def _model_kind(config: LyraConfig, parameters: int) -> str:
+    if config.ensemble_size > 1:
+        return f"an ensemble of {config.ensemble_size} Lyras in one model of {parameters:,} parameters"
+    return f"a Lyra of {parameters:,} parameters"
+
+
+def _usage(recipe: Recipe) -> str:
+    """The example in Python: a pipeline of transformers, or a Predictor where none fits."""
+    if recipe.head == "residue" and recipe.problem_type != "single_label_classification":
+        outputs = "a number" if len(recipe.outputs) == 1 else f"{len(recipe.outputs)} numbers"
+        if recipe.problem_type == "multi_label_classification":
+            outputs += " (logits)"
+        return (
+            "import lyra_hf\n\n"
+            f'predictor = lyra_hf.Predictor("{recipe.checkpoint}")\n'
+            f'predictor(["{recipe.example}"])  # a list of one array, with {outputs} for each residue'
+        )
+    argument = f'"{recipe.example}"'
+    if recipe.pair is not None:
+        first, second = recipe.example.split()
+        argument = f'{{"text": "{first}", "text_pair": "{second}"}}'
+    if recipe.head == "sequence" and len(recipe.outputs) > 1:
+        argument += ", top_k=None"  # every output, not the highest alone
+    return (
+        "import lyra_hf\n"
+        "from transformers import pipeline\n\n"
+        f'scorer = pipeline("{_PIPELINES[recipe.head]}", model="{recipe.checkpoint}")\n'
+        f"scorer({argument})"
+    )
+
+
+def _data(recipe: Recipe) -> list[str]:
+    """Where each table comes from; what several have in common is said of each."""
+    lines = []
+    for source in recipe.sources:
+        lines += [
+            f"- `{source.table}`: {source.paper.strip()}",
+            f"  - Source: {source.origin}",
+            f"  - Terms: {source.terms.strip()}",
+            f"  - Label: {source.unit.strip()}",
+            f"  - How the table was made: {source.steps.strip()}",
+        ]
+        if source.remarks:
+            lines.append(f"  - Remarks: {source.remarks.strip()}")
     return lines
 
 
-def _figure(values: list[float | None]) -> str:
-    """A metric, or the mean and standard deviation of several; blank where the data leave one undefined."""
-    defined = [value for value in values if value is not None]
-    if len(defined) < len(values):
+def _protocol(recipe: Recipe, outcome: Outcome) -> str:
+    text = (
+        f"Each seed was trained alone; the epoch was picked on the validation rows (by {recipe.metric}), and the test "
+        f"rows were measured once. Shipped is the seed that was best on validation, seed {outcome.best_seed}."
+    )
+    interval = outcome.interval()
+    if interval is not None:
+        text += (
+            f" The 95 % interval of its test {recipe.metric} is {interval[0]:.4f} to {interval[1]:.4f} (bootstrap over "
+            "the test sequences)."
+        )
+    return text
+
+
+def _results(recipe: Recipe, outcome: Outcome) -> list[str]:
+    lines = _seeds_table(recipe, outcome)
+    if recipe.subsets or len(outcome.best_run.report["test"].get("outputs", {})) > 1:
+        lines += ["", f"Parts of the test rows and outputs by themselves ({_over(outcome)}):", ""]
+        lines += _parts_table(recipe, outcome)
+    comparable = [result for result in [*recipe.baseline, *recipe.published] if result.comparable]
+    if comparable:
+        lines += ["", f"Beside other methods, of the same rows unless a remark says otherwise ({_over(outcome)}):", ""]
+        lines += _others_table(comparable, outcome)
+    other = [result for result in [*recipe.baseline, *recipe.published] if not result.comparable]
+    if other:
+        lines += ["", "Of other rows or by another protocol, so not to be compared:", ""]
+        lines += [f"- {result.method}: {result.metric} {result.value:g} ({result.source})" for result in other]
+    return lines
+
+
+def _over(outcome: Outcome) -> str:
+    """What a figure of ours is."""
+    seeds = len(outcome.seeds)
+    return f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+
+
+def _seeds_table(recipe: Recipe, outcome: Outcome) -> list[str]:
+    names = _metrics(outcome.best_run.report)
+    rows = []
+    for run in outcome.runs:
+        values = [run.report["validation"][recipe.metric], *(run.report["test"][name] for name in names)]
+        figures = [_figure(None if value is None else Spread(value, None)) for value in values]
+        rows.append([f"seed {run.seed}", *figures])
+    if len(outcome.seeds) > 1:
+        spreads = [outcome.figure(recipe.metric, split="validation"), *map(outcome.figure, names)]
+        rows.append([_over(outcome), *map(_figure, spreads)])
+    return _table(["run", f"validation {recipe.metric}", *(f"test {name}" for name in names)], rows)
+
+
+def _parts_table(recipe: Recipe, outcome: Outcome) -> list[str]:
+    """A line for each part of the test rows and each output: all metrics, over the seeds."""
+    names = _metrics(outcome.best_run.report)
+    several = outcome.best_run.report["test"].get("outputs", {})
+    rows = []
+    for subset in (None, *recipe.subsets):
+        for output in (None, *several):
+            figures = [_figure(outcome.figure(name, subset, output)) for name in names]
+            rows.append([subset or "all", output or ("mean" if several else ""), *figures])
+    return _table(["test rows", "output", *names], rows)
+
+
+def _others_table(results: Sequence[Result], outcome: Outcome) -> list[str]:
+    rows = []
+    for result in results:
+        low_high = outcome.interval(result.subset) if result.metric == outcome.metric and not result.output else None
+        rows.append(
+            [
+                result.method + (f" ({result.source})" if result.source else ""),
+                f"{result.parameters:,}" if result.parameters else "",
+                ", ".join(part for part in (result.subset, result.output) if part) or "all",
+                f"{result.metric} {result.value:g}",
+                _figure(outcome.figure(result.metric, result.subset, result.output)),
+                f"{low_high[0]:.4f} to {low_high[1]:.4f}" if low_high else "",
+            ]
+        )
+    return _table(["method", "its parameters", "of", "its figure", "ours", "95 % interval of ours"], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table in Markdown; columns without any entry are left out."""
+    filled = [index for index in range(len(head)) if any(row[index] for row in rows)]
+    lines = [[head[index] for index in filled], ["---"] * len(filled)]
+    lines += [[row[index] for index in filled] for row in rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _metrics(report: Any) -> list[str]:
+    return [name for name in report["test"] if name not in _NOT_METRICS]
+
+
+def _figure(spread: Spread | None) -> str:
+    """A figure with its deviation over seeds, if there are several; blank where the data leave one undefined."""
+    if spread is None:
         return ""
-    return f"{mean(defined):.4f}" + (f" ± {stdev(defined):.4f}" if len(defined) > 1 else "")
+    return f"{spread.mean:.4f}" + (f" ± {spread.deviation:.4f}" if spread.deviation is not None else "")
 
 
 def _changed(values: dict[str, Any], defaults: object) -> str:

@@ -1,0 +1,266 @@
+"""What training/reproduce.py decides; the trainings themselves are those of `run_all`."""
+
+import json
+import threading
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import reproduce
+from made_outcomes import made_report
+from reproduce import Keeper, Plan, configurations_of, plan, select, ship
+
+from lyra_hf import LyraConfig, UserError
+from lyra_hf.tasks.outcomes import read_outcome
+from lyra_hf.tasks.recipe import load_recipe, recipe_names
+from lyra_hf.training.finetune import REPORT_FILE
+from lyra_hf.training.parallel import Run
+
+
+class TestSelect:
+    def test_names_in_the_order_given_and_once(self):
+        names = ["kim2019_spcas9", "esol", "kim2019_spcas9"]
+        assert [recipe.name for recipe in select(names)] == ["kim2019_spcas9", "esol"]
+
+    def test_all(self):
+        assert [recipe.name for recipe in select(["all"])] == recipe_names()
+
+    def test_an_area(self):
+        found = select(["area:cas9", "kim2019_spcas9"])
+        assert {recipe.area for recipe in found} == {"cas9"}
+        assert len(found) == len({recipe.name for recipe in found}) > 3
+
+    @pytest.mark.parametrize(("word", "named"), [("area:cas", "cas9"), ("kim2019_spcas", "kim2019_spcas9")])
+    def test_what_is_not_there(self, word, named):
+        with pytest.raises(UserError, match=named):
+            select([word])
+
+
+@pytest.mark.parametrize(
+    ("asked", "with_better", "without"),
+    [("paper", ["paper"], ["paper"]), ("best", ["best"], ["paper"]), ("both", ["paper", "best"], ["paper"])],
+)
+def test_nothing_is_trained_twice(asked, with_better, without):
+    recipe = load_recipe("kim2019_spcas9")
+    assert configurations_of(recipe, asked) == with_better
+    assert configurations_of(replace(recipe, training=None), asked) == without
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder with every table, of no content."""
+    for name in recipe_names():
+        for source in load_recipe(name).sources:
+            path = tmp_path / "data" / f"{source.table}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return tmp_path / "data"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
+    monkeypatch.setattr(reproduce, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(reproduce, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(reproduce, "CHECKPOINTS", tmp_path / "checkpoints")
+
+
+def finish(run, recipe, configuration, seed, **changes):
+    """What a run leaves behind."""
+    model, options = recipe.configured(configuration)
+    report = made_report(0.5 + seed / 10, 0.4)
+    report["options"] = {**asdict(replace(options, seed=seed)), **changes}
+    run.folder.mkdir(parents=True)
+    (run.folder / REPORT_FILE).write_text(json.dumps(report))
+    LyraConfig(alphabet=recipe.alphabet, **model).save_pretrained(run.folder)
+    (run.folder / "model.safetensors").write_text(f"weights of seed {seed}")
+
+
+class TestPlan:
+    def test_a_run_for_each_seed(self, data, tmp_path):
+        made = plan(load_recipe("kim2019_spcas9"), "best", [0, 2, 0], data)
+        assert [(seed, fold) for seed, fold, _ in made.runs] == [(0, None), (2, None)]
+        assert made.runs[1][2].folder == tmp_path / "runs" / "best" / "kim2019_spcas9" / "seed-2"
+        assert {"--task=kim2019_spcas9", "--seed=2", f"--data-dir={data}"} <= set(made.runs[1][2].command)
+        assert not any("fold" in word or "configuration" in word for word in made.runs[1][2].command)
+
+    def test_and_for_each_fold(self, data):
+        made = plan(load_recipe("proteingym_bbc1_tsuboyama_modulo"), "paper", [1], data)
+        assert [(seed, fold) for seed, fold, _ in made.runs] == [(1, fold) for fold in range(5)]
+        assert [run.folder.name for _, _, run in made.runs] == [f"seed-1-fold-{fold}" for fold in range(5)]
+        assert {"--fold=0", "--configuration=paper"} <= set(made.runs[0][2].command)
+
+    def test_names_and_folders_are_different(self, data):
+        plans = [plan(load_recipe(name), which, [0, 1], data) for name in recipe_names() for which in ("paper", "best")]
+        runs = [run for one in plans for _, _, run in one.runs]
+        assert len({run.name for run in runs}) == len({run.folder for run in runs}) == len(runs)
+
+    def test_every_table_must_be_there(self, data):
+        (data / "disorder" / "caid2.parquet").unlink()
+        with pytest.raises(UserError, match=r"caid2\.parquet: no such file"):
+            plan(load_recipe("caid2_binding"), "paper", [0], data)
+
+    def test_what_is_finished_with_the_recipes_options_stays(self, data):
+        recipe = load_recipe("kim2019_spcas9")
+        made = plan(recipe, "best", [0], data)
+        finish(made.runs[0][2], recipe, "best", 0)
+        assert plan(recipe, "best", [0], data) == made
+
+    @pytest.mark.parametrize("model", [False, True])
+    def test_what_is_finished_with_other_options_is_not_taken_for_it(self, data, model):
+        recipe = load_recipe("kim2019_spcas9")
+        made = plan(recipe, "best", [0], data)
+        finish(made.runs[0][2], recipe, "best", 0, **({} if model else {"epochs": 3}))
+        changed = replace(recipe, model={"num_hidden_layers": 3}) if model else recipe
+        with pytest.raises(UserError, match="other options than the recipe has now"):
+            plan(changed, "best", [0], data)
+
+
+class Silent:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def started(self, run):
+        self.told.append(("started", run.name))
+
+    def said(self, run, line):
+        self.told.append((line, run.name))
+
+    def ended(self, run, failure):
+        self.told.append((failure, run.name))
+
+
+class TestKeeper:
+    @pytest.fixture
+    def plans(self):
+        recipe = load_recipe("kim2019_spcas9")
+        return [
+            Plan(recipe, which, tuple((seed, None, Run(f"{which}-{seed}", ("m",), Path("x"))) for seed in range(2)))
+            for which in ("paper", "best")
+        ]
+
+    def test_a_plan_is_kept_when_its_last_run_has_ended(self, plans):
+        kept = []
+        keeper = Keeper(Silent(), plans, lambda one: kept.append(one.name))
+        (_, _, first), (_, _, second) = plans[0].runs
+        (_, _, third), (_, _, fourth) = plans[1].runs
+        for run, expected in [(first, 0), (fourth, 0), (second, 1), (third, 2)]:
+            keeper.ended(run, None)
+            assert len(kept) == expected
+        assert kept == ["paper kim2019_spcas9", "best kim2019_spcas9"]
+
+    def test_not_if_one_has_failed(self, plans):
+        kept = []
+        keeper = Keeper(Silent(), plans, kept.append)
+        for number, (_, _, run) in enumerate(plans[0].runs + plans[1].runs):
+            keeper.ended(run, "no rows" if number == 1 else None)
+        assert kept == [plans[1]]
+        assert keeper.failures == {}  # that run's own failure is told by who made it
+
+    def test_what_cannot_be_kept_holds_up_nothing(self, plans):
+        def keep(one):
+            raise UserError("no example")
+
+        keeper = Keeper(Silent(), plans, keep)
+        for _, _, run in plans[0].runs:
+            keeper.ended(run, None)
+        assert keeper.failures == {"paper kim2019_spcas9": "no example"}
+
+    def test_the_watcher_is_told(self, plans):
+        watcher = Silent()
+        keeper = Keeper(watcher, plans, lambda one: None)
+        run = plans[0].runs[0][2]
+        keeper.started(run)
+        keeper.said(run, "epoch 1")
+        keeper.ended(run, "no rows")
+        assert watcher.told == [("started", run.name), ("epoch 1", run.name), ("no rows", run.name)]
+
+    def test_from_several_threads(self, plans):
+        kept = []
+        keeper = Keeper(Silent(), plans, lambda one: kept.append(one.name))
+        threads = [threading.Thread(target=keeper.ended, args=(run, None)) for one in plans for _, _, run in one.runs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(kept) == sorted(one.name for one in plans)
+
+
+class TestKeep:
+    @pytest.fixture
+    def finished(self, data, tmp_path):
+        recipe = load_recipe("kim2019_spcas9")
+        made = plan(recipe, "best", [0, 1], data)
+        for seed, _, run in made.runs:
+            finish(run, recipe, "best", seed)
+        (tmp_path / "checkpoints").mkdir()
+        (tmp_path / "model_cards").mkdir()
+        return made
+
+    def test_the_reports_are_kept_and_the_best_is_shipped(self, finished, tmp_path):
+        reproduce.keep(finished)
+        outcome = read_outcome(tmp_path / "results" / "best" / "kim2019_spcas9.json")
+        assert (outcome.seeds, outcome.best_seed) == ([0, 1], 1)
+        assert [run.report for run in outcome.runs] == [run.report() for _, _, run in finished.runs]
+        folder = tmp_path / "checkpoints" / "lyra-cas9"
+        assert (folder / "model.safetensors").read_text() == "weights of seed 1"
+        assert (folder / "README.md").readlink() == Path("../../model_cards/lyra-cas9.md")
+        assert "# lyra-cas9\n" in (folder / "README.md").read_text(encoding="utf-8")
+
+    def test_the_papers_configuration_is_not_shipped_where_a_better_one_is_known(self, finished, tmp_path):
+        reproduce.keep(replace(finished, configuration="paper"))
+        assert (tmp_path / "results" / "paper" / "kim2019_spcas9.json").is_file()
+        assert list((tmp_path / "checkpoints").iterdir()) == []
+
+    def test_every_fold_is_kept(self, data, tmp_path):
+        recipe = load_recipe("proteingym_bbc1_tsuboyama_modulo")
+        made = plan(recipe, "paper", [0, 1], data)
+        for seed, _, run in made.runs:
+            finish(run, recipe, "paper", seed)
+        reproduce.keep(made)
+        outcome = read_outcome(tmp_path / "results" / "paper" / f"{recipe.name}.json")
+        assert [(run.seed, run.fold) for run in outcome.runs] == [(seed, fold) for seed in (0, 1) for fold in range(5)]
+        assert outcome.figure("spearman") == pytest.approx((0.4, 0.0))
+
+    def test_shipping_again_replaces(self, finished, tmp_path):
+        (_, _, first), (_, _, second) = finished.runs
+        for run in (first, second):
+            ship(finished.recipe, run.folder, "a card")
+        names = {"config.json", "model.safetensors", "README.md", "tokenizer.json", "tokenizer_config.json"}
+        folder = tmp_path / "checkpoints" / "lyra-cas9"
+        assert {path.name for path in folder.iterdir()} == names
+        assert (folder / "model.safetensors").read_text() == "weights of seed 1"
+        assert (folder / "tokenizer.json").readlink() == Path("../../tokenizers/dna/tokenizer.json")
+
+
+class TestMain:
+    @pytest.fixture
+    def command(self, monkeypatch):
+        def run(*words):
+            monkeypatch.setattr("sys.argv", ["reproduce.py", *map(str, words)])
+            reproduce.main()
+
+        return run
+
+    def test_failures_are_named_at_the_end(self, command, data, monkeypatch):
+        def run_all(runs, watcher, jobs):
+            for run in runs:
+                watcher.ended(run, "no rows")
+            return {run.name: "no rows" for run in runs}
+
+        monkeypatch.setattr(reproduce, "run_all", run_all)
+        (data / "solubility" / "esol.parquet").unlink()
+        with pytest.raises(UserError) as caught:
+            command("esol", "chezod", "--data-dir", data, "--seeds", 4)
+        lines = str(caught.value).splitlines()
+        assert lines[0].startswith("2 failed")
+        assert lines[1] == "  paper chezod seed-4: no rows"
+        assert lines[2].startswith("  paper esol: ")
+        assert "esol.parquet: no such file" in lines[2]
+
+    def test_a_folder_of_tables_is_needed(self, command, monkeypatch):
+        monkeypatch.delenv("LYRA_HF_DATA", raising=False)
+        with pytest.raises(UserError, match="--data-dir or LYRA_HF_DATA"):
+            command("esol")

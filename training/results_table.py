@@ -1,0 +1,222 @@
+"""Writes docs/results.md from the recipes and the reports in training/results.
+
+    python training/results_table.py
+
+What it writes depends on nothing else, so that a test can tell whether the committed page is up to date.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import fill
+
+from lyra_hf.tasks.outcomes import Comparison, Outcome, Spread, Standing, headline, standing
+from lyra_hf.tasks.recipe import Recipe, Result, load_recipe, recipe_names
+
+ROOT = Path(__file__).absolute().parents[1]
+RESULTS = ROOT / "training" / "results"
+PAGE = ROOT / "docs" / "results.md"
+_RECIPES = "../src/lyra_hf/tasks/recipes"
+_HEADINGS = (
+    "task",
+    "train / validation / test rows",
+    "metric",
+    "paper's configuration",
+    "best configuration",
+    "baseline",
+    "best published",
+    "parameters",
+    "theirs / ours",
+    "minutes",
+    "seeds",
+)
+_HEAD = """\
+# Results on every task of the catalogue
+
+Made by `make results` from the recipes and the reports in [training/results](../training/results); not written by hand.
+
+Every model is trained from nothing on the training rows of its task alone. The epoch is picked on the validation rows.
+The test rows are read once per seed, after the model has been saved; no choice was made on them. A figure is the mean
+± standard deviation over seeds; the range in brackets is the 95 % bootstrap interval, over test sequences, of the seed
+that is best on validation. Of a cross-validation (rows of its first round, "x 5") the figure of a seed is the mean
+over the folds, and there is no one interval. *Paper's configuration* is the authors' released model with plain
+training options (epochs and batch size by the number of rows); *best configuration* was chosen on the validation rows,
+or is "as paper" where nothing better is known. Minutes are those of one seed, all folds together, while other runs kept
+the other cores busy.
+
+*Above* and *below* say where ours stands against that figure of somebody else (of an error, above means smaller). Each
+figure is held against ours on its own part of the test rows and its own output. Where there are only such parts, the
+one on which ours does worst is shown. The baseline is the best of the simple methods (ridge, logistic regression,
+random forest, gradient boosting) on the same rows. † marks what was written down from memory and not read again; take
+such a figure as a hint. In brackets after a method: its parameters, where they are known. *theirs / ours*: how many
+times our parameters the best published model has.
+"""
+
+
+def page(standings: Sequence[Standing]) -> str:
+    """The whole page in Markdown."""
+    parts = [_HEAD, "\n".join(_totals(standings))]
+    for area in sorted({one.recipe.area for one in standings}):
+        parts += _area(area, [one for one in standings if one.recipe.area == area])
+    parts += [_below(standings), _beside(standings)]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _totals(standings: Sequence[Standing]) -> list[str]:
+    outcomes = {one.recipe.name: one.outcome for one in standings if one.outcome}
+    machines = sorted({outcome.machine for outcome in outcomes.values()})
+    lines = [
+        f"- Tasks: {len(standings)}, of which {len(outcomes)} have been trained",
+        f"- Above the best baseline: {_count([one.above_baseline for one in standings])}",
+        f"- Above the best comparable published figure: {_count([one.above_published for one in standings])}",
+    ]
+    if outcomes:
+        longest = max(outcomes, key=lambda name: outcomes[name].minutes)
+        lines += [
+            f"- Longest training: {_minutes(outcomes[longest])} minutes a seed (`{longest}`)",
+            f"- Trained on: {', '.join(machines)}",
+        ]
+    return lines
+
+
+def _count(flags: Sequence[bool | None]) -> str:
+    known = [flag for flag in flags if flag is not None]
+    return f"{sum(known)} of the {len(known)} trained tasks that have one"
+
+
+def _area(area: str, standings: Sequence[Standing]) -> list[str]:
+    lines = [f"## {area}\n", "| " + " | ".join(_HEADINGS) + " |", "|---|---|---|---|---|---|---|---:|---:|---:|---:|"]
+    lines += ["| " + " | ".join(_cells(one)) + " |" for one in standings]
+    notes = _notes(standings)
+    return ["\n".join(lines), *(["\n".join(notes)] if notes else [])]
+
+
+def _cells(one: Standing) -> list[str]:
+    recipe, outcome = one.recipe, one.outcome
+    published = headline(one.published)
+    rows = " / ".join(f"{number:,}" for number in recipe.size)
+    return [
+        f"[{recipe.name}]({_RECIPES}/{recipe.name}.yaml)",
+        f"{rows} x {recipe.number_of_folds}" if recipe.folds else rows,
+        recipe.metric,
+        _ours(one.paper),
+        "as paper" if recipe.training is None and one.paper else _ours(one.best),
+        _theirs(headline(one.baselines), with_method=False),
+        _theirs(published, with_method=True),
+        f"{outcome.parameters:,}" if outcome else "",
+        f"{published.ratio:,.0f}" if published and published.ratio else "",
+        _minutes(outcome) if outcome else "",
+        str(len(outcome.seeds)) if outcome else "not trained",
+    ]
+
+
+def _ours(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return ""
+    interval = outcome.interval()
+    text = _spread(outcome.figure(outcome.metric))
+    return text + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+
+
+def _theirs(comparison: Comparison | None, *, with_method: bool) -> str:
+    if comparison is None:
+        return ""
+    result = comparison.result
+    text = f"{result.value:.3f}" + ("†" if result.is_recalled else "")
+    if with_method:
+        text += f" {result.method}" + (f" ({_count_of(result.parameters)})" if result.parameters else "")
+    if not result.is_of_everything:
+        text += f", on {_part(result)}, ours {comparison.ours.mean:.3f}"
+    return f"{text}: {'above' if comparison.is_above else 'below'}"
+
+
+def _notes(standings: Sequence[Standing]) -> list[str]:
+    """Where the published figures of an area stand, each source once; and how several parts or outputs compare."""
+    tasks_of: dict[str, list[str]] = {}
+    for one in standings:
+        comparison = headline(one.published)
+        if comparison is not None:
+            result = comparison.result
+            text = f"{result.method}{'†' if result.is_recalled else ''}: {result.source}"
+            tasks_of.setdefault(text, []).append(f"`{one.recipe.name}`")
+    lines = [f"- {', '.join(tasks)}: {text}" for text, tasks in tasks_of.items()]
+    several = [
+        f"`{one.recipe.name}` {sum(comparison.is_above for comparison in one.published)} of {len(one.published)}"
+        for one in standings
+        if len(one.published) > 1
+    ]
+    if several:
+        lines.append(f"- Parts and outputs on which ours is above the best published figure: {', '.join(several)}")
+    return lines
+
+
+def _below(standings: Sequence[Standing]) -> str:
+    lines = ["## Below the baseline\n"]
+    for one in standings:
+        comparison = headline(one.baselines)
+        if comparison is not None and not comparison.is_above:
+            tried = one.recipe.tried.strip()
+            lines.append(
+                f"- `{one.recipe.name}`: {one.recipe.metric}{_of(comparison.result)} {_spread(comparison.ours)}, "
+                f"baseline {comparison.result.value:g} ({comparison.result.method})"
+                + (f". Tried: {tried}" if tried else "")
+            )
+    if len(lines) == 1:
+        lines.append("No trained task.")
+    return "\n".join(lines)
+
+
+def _beside(standings: Sequence[Standing]) -> str:
+    text = (
+        "Tasks whose published figures are all of other rows, by another protocol or of another metric than the one "
+        "that the task is reported by. They say what range to expect, not who is better."
+    )
+    lines = [f"## Beside the published\n\n{fill(text, 120)}\n"]
+    lines += ["| task | figure | ours | method | where it stands |", "|---|---|---|---|---|"]
+    for one in standings:
+        if not _has_comparable(one.recipe):
+            for result in one.recipe.published:
+                ours = one.outcome.figure(result.metric, result.subset, result.output) if one.outcome else None
+                lines.append(
+                    f"| `{one.recipe.name}` | {result.metric} {result.value:g}{'†' if result.is_recalled else ''}"
+                    f"{_of(result)} | {_spread(ours)} | {result.method} | {result.source} |"
+                )
+    return "\n".join(lines)
+
+
+def _has_comparable(recipe: Recipe) -> bool:
+    return any(result.comparable and result.metric == recipe.metric for result in recipe.published)
+
+
+def _of(result: Result) -> str:
+    return "" if result.is_of_everything else f" on {_part(result)}"
+
+
+def _part(result: Result) -> str:
+    return ", ".join(part for part in (result.subset, result.output) if part)
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return ""
+    return f"{spread.mean:.3f}" + (f" ± {spread.deviation:.3f}" if spread.deviation is not None else "")
+
+
+def _minutes(outcome: Outcome) -> str:
+    return f"{outcome.minutes:.0f}" if outcome.minutes >= 1 else "below 1"
+
+
+def _count_of(parameters: int) -> str:
+    """A number of parameters in words, as papers give it."""
+    for scale, name in ((1_000_000_000, "billion"), (1_000_000, "million")):
+        if parameters >= scale:
+            return f"{parameters / scale:g} {name}"
+    return f"{parameters:,}"
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page([standing(load_recipe(name), RESULTS) for name in recipe_names()]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
