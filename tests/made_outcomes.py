@@ -18,10 +18,17 @@ def made_report(validation, test, metric="spearman", minutes=4.0, rows=(80, 10, 
     }
 
 
-def made_outcome(*reports, task="made_up", configuration="best", folds=0):
+def made_ensemble(validation, test, seeds=2, **further):
+    """The report of an ensemble of seeds 0, 1, ... as `join_runs` returns it; arguments as of `made_report`."""
+    report = made_report(validation, test, **further)
+    options = {"seed": list(range(seeds))}
+    return {**report, "best_epoch": None, "parameters": seeds * report["parameters"], "options": options}
+
+
+def made_outcome(*reports, task="made_up", configuration="best", folds=0, ensemble=None):
     """An outcome; its reports are those of seeds 0, 1, ..., or of the folds of seed 0, of seed 1, ..."""
     runs = []
     for number, report in enumerate(reports):
         seed, fold = divmod(number, folds) if folds else (number, None)
         runs.append(TaskRun(seed, fold, {**report, "options": {**report["options"], "seed": seed}}))
-    return Outcome(task, configuration, "a laptop", tuple(runs))
+    return Outcome(task, configuration, "a laptop", tuple(runs), ensemble)

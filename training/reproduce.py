@@ -27,11 +27,12 @@ from typing import Any
 import torch
 from golden import made_up_sequences, write_golden
 
-from lyra_hf import LyraConfig, LyraPreTrainedModel, Predictor, UserError
+from lyra_hf import LyraConfig, Predictor, UserError
 from lyra_hf.cli.console import messages
 from lyra_hf.cli.training import ENSEMBLE_FOLDER, RunsProgress, TrainRequest, train_command
 from lyra_hf.hub.card import model_card
 from lyra_hf.inference.loading import load_config, load_model
+from lyra_hf.modeling_lyra import LyraPreTrainedModel
 from lyra_hf.tasks.outcomes import Outcome, TaskRun, best_configuration, write_outcome
 from lyra_hf.tasks.recipe import CONFIGURATIONS, Configuration, Recipe, load_recipe, recipe_names
 from lyra_hf.tasks.sources import DATA_VARIABLE, find_table

@@ -35,13 +35,20 @@ _HEAD = """\
 Made by `make results` from the recipes and the reports in [training/results](../training/results); not written by hand.
 
 Every model is trained from nothing on the training rows of its task alone. The epoch is picked on the validation rows.
-The test rows are read once per seed, after the model has been saved; no choice was made on them. A figure is the mean
-± standard deviation over seeds; the range in brackets is the 95 % bootstrap interval, over test sequences, of the seed
-that is best on validation. Of a cross-validation (rows of its first round, "x 5") the figure of a seed is the mean
-over the folds, and there is no one interval. *Paper's configuration* is the authors' released model with plain
-training options (epochs and batch size by the number of rows); *best configuration* was chosen on the validation rows,
-or is "as paper" where nothing better is known. Minutes are those of one seed, all folds together, while other runs kept
-the other cores busy.
+The test rows are read once per seed, and once for the ensemble of the seeds, after the model has been saved; no choice
+was made on them.
+
+*Paper's configuration* is the authors' released model with plain training options (epochs and batch size by the number
+of rows): single models, mean ± standard deviation over seeds. *Best configuration* was chosen on the validation rows.
+Its models of all seeds are joined into one ensemble, nothing being trained again. Where that is not worse on the
+validation rows than the seeds are in the mean, its figure is what is shown and held against others, and mean ±
+standard deviation of its seeds stand behind it; elsewhere the seeds' mean counts. Where no configuration better than
+the paper's is known, the best is "as paper", or the ensemble of the paper's seeds by the same rule. The range in
+brackets is the 95 % bootstrap interval, over test sequences, of the ensemble, or else of the seed that is best on
+validation. Of a cross-validation (rows of its first round, "x 5") the figure of a seed is the mean over the folds, and
+there is neither an ensemble nor one interval. Parameters are those of a model, of an ensemble all its members'. Minutes
+are those of one seed, all folds together, of an ensemble those of all its seeds, while other runs kept the other cores
+busy.
 
 *Above* and *below* say where ours stands against that figure of somebody else (of an error, above means smaller). Each
 figure is held against ours on its own part of the test rows and its own output. Where there are only such parts, the
@@ -72,7 +79,7 @@ def _totals(standings: Sequence[Standing]) -> list[str]:
     if outcomes:
         longest = max(outcomes, key=lambda name: outcomes[name].minutes)
         lines += [
-            f"- Longest training: {_minutes(outcomes[longest])} minutes a seed (`{longest}`)",
+            f"- Longest training: {_minutes(outcomes[longest])} minutes (`{longest}`)",
             f"- Trained on: {', '.join(machines)}",
         ]
     return lines
@@ -99,7 +106,7 @@ def _cells(one: Standing) -> list[str]:
         f"{rows} x {recipe.number_of_folds}" if recipe.folds else rows,
         recipe.metric,
         _ours(one.paper),
-        "as paper" if recipe.training is None and one.paper else _ours(one.best),
+        _best(one),
         _theirs(headline(one.baselines), with_method=False),
         _theirs(published, with_method=True),
         f"{outcome.parameters:,}" if outcome else "",
@@ -109,12 +116,23 @@ def _cells(one: Standing) -> list[str]:
     ]
 
 
+def _best(one: Standing) -> str:
+    """The best configuration: the ensemble and its seeds, or the seeds alone."""
+    is_the_papers = one.recipe.training is None and one.best is not None
+    if one.best is None or one.best.joined is None:
+        return "as paper" if is_the_papers else _ours(one.best)
+    return f"{_ours(one.best)}; seeds {'as paper' if is_the_papers else _figure(one.best.of_seeds)}"
+
+
 def _ours(outcome: Outcome | None) -> str:
     if outcome is None:
         return ""
     interval = outcome.interval()
-    text = _spread(outcome.figure(outcome.metric))
-    return text + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+    return _figure(outcome) + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+
+
+def _figure(outcome: Outcome) -> str:
+    return _spread(outcome.figure(outcome.metric))
 
 
 def _theirs(comparison: Comparison | None, *, with_method: bool) -> str:

@@ -315,7 +315,12 @@ class TestTrainSeeds:
         result = lyra(*command, "--seeds", "2")
         summary = only_json(succeed(result))
         assert summary == json.loads(Path("models/summary.json").read_text())
-        assert sorted(path.name for path in Path("models").iterdir()) == ["seed-4", "seed-5", "summary.json"]
+        assert sorted(path.name for path in Path("models").iterdir()) == [
+            "ensemble",
+            "seed-4",
+            "seed-5",
+            "summary.json",
+        ]
         for seed in (4, 5):
             report = json.loads(Path(f"models/seed-{seed}/training_report.json").read_text())
             assert report["options"]["seed"] == seed
@@ -333,6 +338,32 @@ class TestTrainSeeds:
         status, out, err = lyra(*command, "--seeds", "2", "--batch-size", "8")
         assert (status, out) == (2, "")
         assert "seed-4 holds a finished run of another command" in err
+
+    def test_all_seeds_are_joined_into_an_ensemble(self, lyra, table):
+        write_table("mydata.csv", **table)
+        command = ("train", "mydata.csv", "--target", "fitness", "-o", "models", "--epochs", "1", "--seeds", "2")
+        result = lyra(*command)
+        summary = only_json(succeed(result))
+        report = json.loads(Path("models/ensemble/training_report.json").read_text())
+        assert summary["ensemble"] == report
+        runs = list(summary["runs"].values())
+        assert list(summary["runs"]) == ["seed-0", "seed-1"]  # it counts neither in the mean nor for the best
+        assert report["options"] == {**runs[0]["options"], "seed": [0, 1]}
+        assert report["parameters"] == 2 * runs[0]["parameters"]
+        assert report["rows"] == runs[0]["rows"]
+        assert set(report["test"]) == set(runs[0]["test"])
+        assert "ensemble: all seeds as one model, with a spread" in " ".join(result[2].split())
+        members = [predictions(succeed(lyra("predict", f"models/seed-{seed}", "mydata.csv"))) for seed in (0, 1)]
+        out = succeed(lyra("predict", "models/ensemble", "mydata.csv"))
+        np.testing.assert_allclose(predictions(out), np.mean(members, axis=0), rtol=1e-4, atol=1e-5)
+        spread = [float(row["spread"]) for row in csv.DictReader(out.splitlines())]
+        np.testing.assert_allclose(spread, np.std(members, axis=0), rtol=1e-3, atol=1e-5)
+
+    def test_a_single_seed_has_no_ensemble(self, lyra, table):
+        write_table("mydata.csv", **table)
+        command = ("train", "mydata.csv", "--target", "fitness", "-o", "models", "--epochs", "1", "--seeds", "1")
+        assert "ensemble" not in only_json(succeed(lyra(*command)))
+        assert sorted(path.name for path in Path("models").iterdir()) == ["seed-0", "summary.json"]
 
     def test_what_fails_is_told_in_a_line_each(self, lyra, monkeypatch):
         Path("failing.py").write_text("import sys; sys.exit('lyra-hf: words.csv, row 2: not a number')")

@@ -3,12 +3,13 @@ from dataclasses import replace
 
 import pytest
 from huggingface_hub import ModelCard, metadata_load
-from made_outcomes import made_outcome, made_report
+from made_outcomes import made_ensemble, made_outcome, made_report
 
-from lyra_hf import UserError
+from lyra_hf import Predictor, UserError, checkpoint_names, checkpoint_path
 from lyra_hf.hub.card import model_card
 from lyra_hf.tasks.outcomes import best_configuration, outcome_path, read_outcome
 from lyra_hf.tasks.recipe import Result, load_recipe, recipe_names
+from lyra_hf.training.evaluation import evaluate_rows
 from lyra_hf.training.options import TrainingOptions
 
 METRICS = ("spearman", "pearson", "rmse", "r2")
@@ -167,6 +168,53 @@ class TestResults:
         assert table_row(text, "mean")[3] == ""
 
 
+class TestEnsemble:
+    """Of two seeds, shipped or not."""
+
+    BETTER, WORSE, TESTED = (0.73, 0.72, 14.5, 0.55), (0.719, 0.7, 15.5, 0.5), (0.72111, 0.71, 16.0, 0.42)
+
+    def card(self, recipe, validation, **changes):
+        figures = [dict(zip(METRICS, values, strict=True)) for values in (validation, self.TESTED)]
+        ensemble = made_ensemble(*figures, rows=(11570, 200, 100), interval=[0.66, 0.76], minutes=10.0)
+        outcome = made_outcome(report(0), report(1, interval=[0.65432, 0.75432]), ensemble=ensemble)
+        return model_card(replace(recipe, **changes), outcome)
+
+    def test_that_is_shipped(self, recipe):
+        others = {"published": [Result("large", "spearman", 0.8)], "baseline": []}
+        text = self.card(recipe, self.BETTER, **others)
+        results = ModelCard(text).data.eval_results
+        expected = {name: round(value, 4) for name, value in zip(METRICS, self.TESTED, strict=True)}
+        assert {result.metric_type: result.metric_value for result in results} == expected
+        row = ["ensemble of 2 seeds", "0.7300", "0.7211", "0.7100", "16.0000", "0.4200"]
+        assert table_row(text, "ensemble") == row
+        assert table_row(text, "mean")[1] == "0.7150 ± 0.0071"
+        assert len(table_rows(text, "seed ")) == 2
+        assert table_row(text, "large")[1:] == ["all", "spearman 0.8", "0.7211", "0.6600 to 0.7600"]
+        for value in (
+            "an ensemble of 2 Lyras in one model of 100,000 parameters",
+            "A prediction is the mean over the 2 members. `spread`, beside it in the file and in the model's output",
+            "Shipped is the ensemble of the models of seeds 0, 1, joined with nothing trained again: on validation it "
+            "was better than the best of them, seed 1",
+            "The 95 % interval of its test spearman is 0.6600 to 0.7600",
+            "(ours is the ensemble)",
+            "with seeds 0, 1; 5 minutes per seed on a laptop. Their models were joined into one, as `--seeds` does.",
+        ):
+            assert value in text, value
+        assert not any(line != line.rstrip() for line in text.splitlines())
+
+    def test_of_classes_the_file_has_no_spread(self, recipe):
+        text = self.card(recipe, self.BETTER, problem_type="single_label_classification", outputs=["on", "off"])
+        assert "the 2 members (of their logits). `spread`, in the model's output, is their" in text
+
+    def test_that_is_not_shipped(self, recipe, text):
+        """It is better than the mean over the seeds, and worse than the best of them."""
+        told = self.card(recipe, self.WORSE)
+        assert table_row(told, "ensemble")[:2] == ["ensemble of 2 seeds", "0.7190"]
+        told = told.replace("; the ensemble of all seeds was not better there.", ".")
+        rows = [line for line in told.splitlines() if not line.startswith("| ensemble")]
+        assert rows == text.splitlines()
+
+
 class TestExample:
     def usage(self, recipe, outcome, **changes):
         text = model_card(replace(recipe, checkpoint="lyra-made", **changes), outcome)
@@ -274,3 +322,35 @@ def test_the_cards_are_those_of_the_recipes_and_results(name, repository):
     kept = read_outcome(outcome_path(repository / "training" / "results", name, best_configuration(recipe)))
     card = (repository / "model_cards" / f"{recipe.checkpoint}.md").read_text(encoding="utf-8")
     assert card == model_card(recipe, kept)
+
+
+def test_every_checkpoint_is_of_a_task():
+    assert sorted(load_recipe(name).checkpoint for name in SHIPPED) == checkpoint_names()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+class TestShippedModel:
+    """The card is of the weights that lie beside it."""
+
+    @pytest.fixture
+    def predictor(self, name):
+        return Predictor(load_recipe(name).checkpoint)
+
+    @pytest.fixture
+    def kept(self, name, repository):
+        recipe = load_recipe(name)
+        return read_outcome(outcome_path(repository / "training" / "results", name, best_configuration(recipe)))
+
+    def test_has_the_members_and_parameters_of_the_card(self, name, predictor, kept):
+        card = ModelCard.load(checkpoint_path(load_recipe(name).checkpoint) / "README.md")
+        total, members = predictor.model.num_parameters(), predictor.config.ensemble_size
+        assert kept.shipped_report["parameters"] == total
+        kind = f"an ensemble of {members} Lyras in one model of" if members > 1 else "a Lyra of"
+        assert f"{kind} {total:,} parameters" in card.text
+
+    def test_has_the_validation_figures_of_its_report(self, name, predictor, kept, data_folder):
+        """Test rows are not read again: weights that agree in these agree in those."""
+        table, _ = load_recipe(name).load(data_folder)
+        found = evaluate_rows(predictor, table.splits["validation"])
+        expected = {metric: value for metric, value in kept.shipped_report["validation"].items() if metric != "outputs"}
+        assert {metric: found[metric] for metric in expected} == pytest.approx(expected, rel=1e-4, abs=1e-4)

@@ -1,10 +1,11 @@
 """Figures from reports: over seeds and folds, of parts and outputs, and beside those of others."""
 
+import json
 import statistics
 from dataclasses import replace
 
 import pytest
-from made_outcomes import made_outcome, made_report
+from made_outcomes import made_ensemble, made_outcome, made_report
 
 from lyra_hf.tasks.outcomes import (
     Spread,
@@ -92,11 +93,85 @@ class TestBestSeed:
         assert made_outcome(*reports, folds=2).interval() is None
 
 
-def test_an_outcome_is_read_as_it_was_written(tmp_path):
-    outcome = made_outcome(*[made_report(0.5, 0.6, interval=None)] * 4, folds=2, configuration="paper")
+class TestEnsemble:
+    """Two seeds: 0.5 and 0.7 on validation."""
+
+    def outcome(self, validation, test=0.8, metric="spearman", **further):
+        reports = [
+            made_report(0.5, 0.6, metric=metric, interval=[0.1, 0.2]),
+            made_report(0.7, 0.5, metric=metric, interval=[0.4, 0.6]),
+        ]
+        ensemble = made_ensemble(validation, test, metric=metric, minutes=8.0, **further)
+        return made_outcome(*reports, ensemble=ensemble)
+
+    def test_stands_for_the_task_where_it_is_not_worse_than_the_mean(self):
+        subsets = {"old": {"spearman": 0.75, "interval": [0.7, 0.8]}}
+        outcome = self.outcome(0.65, interval=[0.75, 0.85], subsets=subsets)
+        assert outcome.joined == outcome.ensemble
+        assert outcome.figure("spearman") == Spread(0.8, None)
+        assert outcome.figure("spearman", split="validation") == Spread(0.65, None)
+        assert outcome.figure("spearman", "old") == Spread(0.75, None)
+        assert (outcome.interval(), outcome.interval("old")) == ((0.75, 0.85), (0.7, 0.8))
+        assert (outcome.parameters, outcome.minutes) == (100_000, 8.0)
+        assert outcome.figure("pearson") is None
+        (comparison,) = compare(outcome, [Result("a", "spearman", 0.7, parameters=1_000_000)])
+        assert (comparison.ours.mean, comparison.is_above, comparison.ratio) == (0.8, True, 10)
+
+    def test_of_which_the_seeds_stay(self):
+        alone = self.outcome(0.65).of_seeds
+        assert alone.joined is None
+        assert alone.figure("spearman") == pytest.approx((0.55, statistics.stdev([0.6, 0.5])))
+        assert (alone.interval(), alone.parameters, alone.minutes) == ((0.4, 0.6), 50_000, 4.0)
+        assert self.outcome(0.65).values("spearman") == {0: 0.6, 1: 0.5}
+
+    def test_does_not_where_it_is_worse_however_good_on_the_test_rows(self):
+        outcome = self.outcome(0.55, test=0.99)
+        assert outcome.joined is None
+        assert outcome.figure("spearman").mean == pytest.approx(0.55)
+        assert (outcome.interval(), outcome.parameters, outcome.minutes) == ((0.4, 0.6), 50_000, 4.0)
+
+    @pytest.mark.parametrize(
+        ("validation", "metric", "stands", "ships"),
+        [
+            (0.8, "spearman", True, True),
+            (0.7, "spearman", True, False),  # of equals the smaller
+            (0.65, "spearman", True, False),
+            (0.6, "spearman", True, False),  # as the mean: not worse
+            (0.55, "spearman", False, False),
+            (None, "spearman", False, False),
+            (0.4, "rmse", True, True),
+            (0.55, "rmse", True, False),
+            (0.65, "rmse", False, False),
+        ],
+    )
+    def test_is_shipped_where_it_is_better_than_the_best_seed(self, validation, metric, stands, ships):
+        outcome = self.outcome(validation, metric=metric)
+        assert (outcome.joined is not None, outcome.ships_ensemble) == (stands, ships)
+        assert outcome.shipped_report == (outcome.ensemble if ships else outcome.best_run.report)
+
+    def test_where_the_mean_over_the_seeds_is_undefined(self):
+        outcome = made_outcome(made_report(None, 0.6), made_report(0.7, 0.5), ensemble=made_ensemble(0.6, 0.8))
+        assert outcome.figure("spearman") == Spread(0.8, None)
+        assert not outcome.ships_ensemble
+
+
+@pytest.mark.parametrize("ensemble", [None, made_ensemble(0.6, 0.7)])
+def test_an_outcome_is_read_as_it_was_written(tmp_path, ensemble):
+    folds = 0 if ensemble else 2
+    reports = [made_report(0.5, 0.6, interval=None)] * 4
+    outcome = made_outcome(*reports, folds=folds, configuration="paper", ensemble=ensemble)
     path = write_outcome(outcome, tmp_path)
     assert path == tmp_path / "paper" / "made_up.json"
+    assert json.loads(path.read_text())["ensemble"] == ensemble
     assert read_outcome(path) == outcome
+
+
+def test_older_files_know_of_no_ensemble(tmp_path):
+    path = write_outcome(made_outcome(made_report(0.5, 0.6)), tmp_path)
+    content = json.loads(path.read_text())
+    del content["ensemble"]
+    path.write_text(json.dumps(content))
+    assert read_outcome(path) == made_outcome(made_report(0.5, 0.6))
 
 
 class TestComparisons:
@@ -184,6 +259,21 @@ class TestStanding:
         assert one.best == one.paper == one.outcome
         assert one.above_published
 
+    def test_the_papers_configuration_stays_single_models(self, with_others, tmp_path):
+        outcome = made_outcome(
+            made_report(0.5, 0.5),
+            made_report(0.5, 0.5),
+            task=with_others.name,
+            configuration="paper",
+            ensemble=made_ensemble(0.6, 0.7),
+        )
+        write_outcome(outcome, tmp_path)
+        before = standing(with_others, tmp_path)
+        assert (before.best, before.outcome, before.above_published) == (None, outcome.of_seeds, False)
+        as_paper = standing(replace(with_others, training=None), tmp_path)
+        assert (as_paper.paper, as_paper.best) == (outcome.of_seeds, outcome)
+        assert as_paper.above_published
+
 
 @pytest.mark.parametrize(
     ("source", "recalled"),
@@ -230,6 +320,15 @@ class TestKeptResults:
             for run in outcome.runs:
                 assert TrainingOptions.from_dict(run.report["options"]) == replace(options, seed=run.seed), outcome.task
                 assert run.report["metric"] == recipe.metric
+
+    def test_with_an_ensemble_of_just_these_seeds(self, kept):
+        for outcome in kept:
+            if outcome.ensemble is not None:
+                report = outcome.ensemble
+                assert not outcome.folds
+                assert sorted(report["options"]["seed"]) == outcome.seeds, outcome.task
+                assert report["rows"] == outcome.runs[0].report["rows"]
+                assert report["parameters"] == sum(run.report["parameters"] for run in outcome.runs)
 
     def test_on_the_recipes_rows_and_folds(self, kept):
         for outcome in kept:

@@ -1,16 +1,24 @@
 """What training/reproduce.py decides; the trainings themselves are those of `run_all`."""
 
 import json
+import os
 import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import reproduce
+import torch
+from golden import golden_predictions, made_up_sequences, read_golden
 from made_outcomes import made_report
-from reproduce import Keeper, Plan, configurations_of, plan, select, ship
+from reproduce import Keeper, Plan, check_size, configurations_of, ensemble_run, join, plan, select, ship
+from small_models import build
 
-from lyra_hf import LyraConfig, UserError
+from lyra_hf import LyraConfig, LyraForRegression, Predictor, UserError
+from lyra_hf.checkpoints.folders import save_checkpoint
 from lyra_hf.tasks.outcomes import read_outcome
 from lyra_hf.tasks.recipe import load_recipe, recipe_names
 from lyra_hf.training.finetune import REPORT_FILE
@@ -63,17 +71,23 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(reproduce, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(reproduce, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(reproduce, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(reproduce, "GOLDEN", tmp_path / "golden")
 
 
-def finish(run, recipe, configuration, seed, **changes):
+def finish(run, recipe, configuration, seed, validation=0.5, **changes):
     """What a run leaves behind."""
     model, options = recipe.configured(configuration)
-    report = made_report(0.5 + seed / 10, 0.4)
-    report["options"] = {**asdict(replace(options, seed=seed)), **changes}
-    run.folder.mkdir(parents=True)
+    torch.manual_seed(seed)
+    names = {
+        "id2label": dict(enumerate(recipe.outputs)),
+        "label2id": {name: n for n, name in enumerate(recipe.outputs)},
+    }
+    config = LyraConfig(alphabet=recipe.alphabet, problem_type="regression", **names, **model)
+    made = LyraForRegression(config).eval()
+    save_checkpoint(made, run.folder)
+    report = made_report(validation + seed / 10, 0.4)
+    report |= {"options": {**asdict(replace(options, seed=seed)), **changes}, "parameters": made.num_parameters()}
     (run.folder / REPORT_FILE).write_text(json.dumps(report))
-    LyraConfig(alphabet=recipe.alphabet, **model).save_pretrained(run.folder)
-    (run.folder / "model.safetensors").write_text(f"weights of seed {seed}")
 
 
 class TestPlan:
@@ -137,7 +151,12 @@ class TestKeeper:
     def plans(self):
         recipe = load_recipe("kim2019_spcas9")
         return [
-            Plan(recipe, which, tuple((seed, None, Run(f"{which}-{seed}", ("m",), Path("x"))) for seed in range(2)))
+            Plan(
+                recipe,
+                which,
+                tuple((seed, None, Run(f"{which}-{seed}", ("m",), Path("x"))) for seed in range(2)),
+                Path(),
+            )
             for which in ("paper", "best")
         ]
 
@@ -188,26 +207,146 @@ class TestKeeper:
         assert sorted(kept) == sorted(one.name for one in plans)
 
 
-class TestKeep:
+@pytest.fixture
+def table(data):
+    """A small table of target sites in the place of the real one."""
+    generator = np.random.default_rng(0)
+    columns = {
+        "sequence": ["".join(generator.choice(list("ACGT"), size=30)) for _ in range(60)],
+        "label": generator.random(60),
+        "split": ["train", "validation", "test"] * 20,
+    }
+    pa.parquet.write_table(pa.table(columns), data / "cas9" / "kim2019_spcas9.parquet")
+
+
+def finished_plan(data, validation=0.5):
+    """A plan of two seeds whose runs are finished."""
+    recipe = load_recipe("kim2019_spcas9")
+    made = plan(recipe, "best", [0, 1], data)
+    for seed, _, run in made.runs:
+        finish(run, recipe, "best", seed, validation)
+    return made
+
+
+@pytest.mark.usefixtures("table")
+class TestJoin:
     @pytest.fixture
-    def finished(self, data, tmp_path):
-        recipe = load_recipe("kim2019_spcas9")
-        made = plan(recipe, "best", [0, 1], data)
-        for seed, _, run in made.runs:
-            finish(run, recipe, "best", seed)
+    def finished(self, data):
+        return finished_plan(data)
+
+    def touch(self, run, seconds):
+        """Move the time of a report on."""
+        path = run.folder / REPORT_FILE
+        time = path.stat().st_mtime_ns + int(seconds * 1e9)
+        os.utime(path, ns=(time, time))
+
+    def test_the_seeds_are_the_members(self, finished, tmp_path):
+        report = join(finished)
+        folder = tmp_path / "runs" / "best" / "kim2019_spcas9" / "ensemble"
+        assert ensemble_run(finished).folder == folder
+        assert report == ensemble_run(finished).report()
+        assert report["options"]["seed"] == [0, 1]
+        assert report["rows"] == {"train": 20, "validation": 20, "test": 20}
+        sequences = made_up_sequences("dna", "A" * 30)
+        members = [Predictor(str(run.folder))(sequences) for _, _, run in finished.runs]
+        np.testing.assert_allclose(Predictor(str(folder))(sequences), np.mean(members, axis=0), rtol=1e-4, atol=1e-5)
+
+    def test_it_is_made_once(self, finished, monkeypatch):
+        report = join(finished)
+        monkeypatch.setattr(reproduce, "join_runs", None)
+        assert join(finished) == report
+        assert join(replace(finished, runs=finished.runs[::-1])) == report
+
+    def test_it_is_made_again_when_a_seed_is_newer(self, finished):
+        join(finished)
+        weights = ensemble_run(finished).folder / "model.safetensors"
+        before = weights.stat().st_mtime_ns
+        self.touch(finished.runs[1][2], 10)
+        join(finished)
+        assert weights.stat().st_mtime_ns > before
+
+    def test_it_is_made_again_of_other_seeds(self, finished, data):
+        join(finished)
+        more = plan(finished.recipe, "best", [0, 1, 2], data)
+        finish(more.runs[2][2], finished.recipe, "best", 2)
+        self.touch(more.runs[2][2], -1000)  # older than the ensemble of the other two
+        assert join(more)["options"]["seed"] == [0, 1, 2]
+        assert join(finished)["options"]["seed"] == [0, 1]
+
+    def test_a_single_seed_has_none(self, finished):
+        assert join(replace(finished, runs=finished.runs[:1])) is None
+        assert not ensemble_run(finished).folder.exists()
+
+
+def weights_of(run):
+    return (run.folder / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hidden_size": 96}, None),
+        ({"hidden_size": 160}, "the model has [0-9,]+ parameters, and must have fewer than 100,000"),
+        ({"hidden_size": 160, "ensemble_size": 2}, "a member has [0-9,]+ parameters, and must have fewer than 100,000"),
+        ({"hidden_size": 96, "ensemble_size": 5}, None),
+        ({"hidden_size": 96, "ensemble_size": 20}, "the ensemble has [0-9,]+ parameters, .* fewer than 1,000,000"),
+    ],
+)
+def test_what_is_shipped_is_small(fields, message):
+    model = build(LyraForRegression, **{"pgc_hidden_sizes": [16, 128], "state_size": 64, **fields})
+    if message is None:
+        check_size(model, "lyra-made")
+    else:
+        with pytest.raises(UserError, match=f"lyra-made cannot be shipped: {message}"):
+            check_size(model, "lyra-made")
+
+
+class TestKeep:
+    @pytest.fixture(autouse=True)
+    def _folders(self, tmp_path, table):
         (tmp_path / "checkpoints").mkdir()
         (tmp_path / "model_cards").mkdir()
-        return made
+
+    @pytest.fixture
+    def finished(self, data):
+        return finished_plan(data)
 
     def test_the_reports_are_kept_and_the_best_is_shipped(self, finished, tmp_path):
+        """The ensemble is no better than chance, and the seeds say that they are."""
         reproduce.keep(finished)
         outcome = read_outcome(tmp_path / "results" / "best" / "kim2019_spcas9.json")
         assert (outcome.seeds, outcome.best_seed) == ([0, 1], 1)
         assert [run.report for run in outcome.runs] == [run.report() for _, _, run in finished.runs]
+        assert outcome.ensemble == ensemble_run(finished).report()
+        assert not outcome.ships_ensemble
         folder = tmp_path / "checkpoints" / "lyra-cas9"
-        assert (folder / "model.safetensors").read_text() == "weights of seed 1"
+        assert (folder / "model.safetensors").read_bytes() == weights_of(finished.runs[1][2])
         assert (folder / "README.md").readlink() == Path("../../model_cards/lyra-cas9.md")
-        assert "# lyra-cas9\n" in (folder / "README.md").read_text(encoding="utf-8")
+        text = (folder / "README.md").read_text(encoding="utf-8")
+        assert "# lyra-cas9\n" in text
+        assert "the ensemble of all seeds was not better there" in text
+
+    def test_the_ensemble_is_shipped_where_it_is_better(self, data, tmp_path):
+        finished = finished_plan(data, validation=-0.99)
+        reproduce.keep(finished)
+        folder = tmp_path / "checkpoints" / "lyra-cas9"
+        assert (folder / "model.safetensors").read_bytes() == weights_of(ensemble_run(finished))
+        assert "an ensemble of 2 Lyras in one model of" in (folder / "README.md").read_text(encoding="utf-8")
+        assert Predictor(str(folder)).config.ensemble_size == 2
+
+    def test_golden_predictions_are_those_of_what_is_shipped(self, finished, tmp_path):
+        reproduce.keep(finished)
+        sequences, predictions = read_golden(tmp_path / "golden" / "lyra-cas9.json")
+        shipped = Predictor(str(tmp_path / "checkpoints" / "lyra-cas9"))
+        assert predictions == pytest.approx(golden_predictions(shipped, sequences), rel=1e-4)
+        assert {len(sequence) for sequence in sequences} == {30, 40, 60}
+
+    def test_what_is_too_large_is_not_shipped(self, finished, tmp_path, monkeypatch):
+        monkeypatch.setattr(reproduce, "PARAMETERS_OF_A_MODEL", 70_000)
+        with pytest.raises(UserError, match="lyra-cas9 cannot be shipped: the model has 79,489 parameters"):
+            reproduce.keep(finished)
+        assert list((tmp_path / "checkpoints").iterdir()) == []
+        assert (tmp_path / "results" / "best" / "kim2019_spcas9.json").is_file()
 
     def test_the_papers_configuration_is_not_shipped_where_a_better_one_is_known(self, finished, tmp_path):
         reproduce.keep(replace(finished, configuration="paper"))
@@ -223,6 +362,8 @@ class TestKeep:
         outcome = read_outcome(tmp_path / "results" / "paper" / f"{recipe.name}.json")
         assert [(run.seed, run.fold) for run in outcome.runs] == [(seed, fold) for seed in (0, 1) for fold in range(5)]
         assert outcome.figure("spearman") == pytest.approx((0.4, 0.0))
+        assert outcome.ensemble is None
+        assert not ensemble_run(made).folder.exists()
 
     def test_shipping_again_replaces(self, finished, tmp_path):
         (_, _, first), (_, _, second) = finished.runs
@@ -231,7 +372,7 @@ class TestKeep:
         names = {"config.json", "model.safetensors", "README.md", "tokenizer.json", "tokenizer_config.json"}
         folder = tmp_path / "checkpoints" / "lyra-cas9"
         assert {path.name for path in folder.iterdir()} == names
-        assert (folder / "model.safetensors").read_text() == "weights of seed 1"
+        assert (folder / "model.safetensors").read_bytes() == weights_of(second)
         assert (folder / "tokenizer.json").readlink() == Path("../../tokenizers/dna/tokenizer.json")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from made_outcomes import made_outcome, made_report
+from made_outcomes import made_ensemble, made_outcome, made_report
 from results_table import PAGE, RESULTS, page
 
 from lyra_hf.tasks.outcomes import standing, write_outcome
@@ -50,8 +50,38 @@ def test_figures_with_their_spread_and_interval(recipe, page_of, tmp_path):
     reports = [made_report(0.5, 0.6, interval=[0.55, 0.65]), made_report(0.4, 0.7, interval=[0.1, 0.2], minutes=8.0)]
     found = cells(page_of(recipe, *reports))
     assert found[1:3] == ["11,570 / 1,241 / 542", "spearman"]
-    assert found[3:5] == ["0.400", "0.650 ± 0.071 (0.550 to 0.650)"]
+    assert found[3:5] == ["0.400", "0.650 ± 0.071 [0.550, 0.650]"]
     assert found[5:] == ["", "", "50,000", "", "6", "2"]
+
+
+def test_the_ensemble_stands_before_its_seeds(recipe, page_of):
+    reports = [made_report(0.5, 0.6), made_report(0.5, 0.7)]
+    others = {"published": [Result("a net", "spearman", 0.7, parameters=650_000_000)]}
+    ensemble = made_ensemble(0.6, 0.75, interval=[0.7, 0.8], minutes=9.0)
+    text = page_of(replace(recipe, **others), *reports, ensemble=ensemble)
+    found = cells(text)
+    assert found[3:5] == ["", "0.750 [0.700, 0.800]; seeds 0.650 ± 0.071"]
+    assert found[6:] == ["0.700 a net (650 million): above", "100,000", "6,500", "9", "2"]
+    assert "Longest training: 9 minutes (`kim2019_spcas9`)" in text
+
+
+def test_an_ensemble_that_is_worse_on_validation_is_not_shown(recipe, page_of):
+    reports = [made_report(0.5, 0.6), made_report(0.5, 0.7)]
+    found = cells(page_of(recipe, *reports, ensemble=made_ensemble(0.4, 0.75, interval=[0.7, 0.8])))
+    assert found[4] == "0.650 ± 0.071"
+    assert found[7] == "50,000"
+
+
+def test_the_best_may_be_the_ensemble_of_the_papers_seeds(recipe, page_of):
+    reports = [made_report(0.5, 0.6), made_report(0.5, 0.7)]
+    ensemble = made_ensemble(0.6, 0.75, interval=[0.7, 0.8])
+    of_paper = {"configuration": "paper", "ensemble": ensemble}
+    found = cells(page_of(replace(recipe, training=None), *reports, **of_paper))
+    assert found[3:5] == ["0.650 ± 0.071", "0.750 [0.700, 0.800]; seeds as paper"]
+    assert found[7] == "100,000"
+    # Where a better configuration is known, and not yet trained, the paper's single models are what there is.
+    found = cells(page_of(recipe, *reports, **of_paper))
+    assert (found[3], found[4], found[7]) == ("0.650 ± 0.071", "", "50,000")
 
 
 def test_above_and_below_in_words(recipe, page_of):
@@ -65,7 +95,7 @@ def test_above_and_below_in_words(recipe, page_of):
     assert "Above the best baseline: 1 of the 1" in text
     assert "Above the best comparable published figure: 0 of the 1" in text
     assert "- `kim2019_spcas9`: a net: Table 1" in text
-    assert "Longest training: 4 minutes a seed (`kim2019_spcas9`)" in text
+    assert "Longest training: 4 minutes (`kim2019_spcas9`)" in text
 
 
 def test_what_was_recalled_has_a_dagger(recipe, page_of):

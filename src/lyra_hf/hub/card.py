@@ -1,6 +1,6 @@
 """Model cards of the catalogue's checkpoints, made of the recipe and the results of its runs, never by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _TERMS = {
 
 
 def model_card(recipe: Recipe, outcome: Outcome) -> str:
-    """The card of a task's checkpoint: of the ensemble of its seeds or the best seed, whichever is better on validation.
+    """The card of a task's checkpoint: the ensemble of its seeds, or the best seed if that is better on validation.
 
     Args:
         recipe: the task.
@@ -43,29 +43,33 @@ def model_card(recipe: Recipe, outcome: Outcome) -> str:
     if recipe.folds:
         raise UserError(f"task {recipe.name} is a cross-validation, which has no one model to ship")
     report = outcome.shipped_report
-    seeds, outcome = outcome, outcome if outcome.ships_ensemble else outcome.of_seeds
+    ours = outcome if outcome.ships_ensemble else outcome.of_seeds
     model, options = recipe.configured(outcome.configuration)
+    config = LyraConfig(alphabet=recipe.alphabet, **model)
+    members = config.ensemble_size * (len(outcome.seeds) if outcome.ships_ensemble else 1)
     template = Path(__file__).with_name("card_template.md").read_text(encoding="utf-8")
     return template.format(
         front_matter=_front_matter(recipe, report),
         name=recipe.checkpoint,
         title=recipe.title[0].upper() + recipe.title[1:],
-        model_kind=_model_kind(LyraConfig(alphabet=recipe.alphabet, **model), outcome.parameters),
+        model_kind=_model_kind(members, report["parameters"]),
         usage=_usage(recipe),
         command=f"lyra-hf predict {recipe.checkpoint} sequences.csv "
         + (f"--pair-column {recipe.pair} " if recipe.pair else "")
         + "-o scores.csv",
+        spread=_spread(recipe, members),
         intended_use=recipe.intended_use.strip(),
         limits=recipe.limits.strip(),
         data="\n".join(_data(recipe)),
         rows=", ".join(f"{count:,} {split}" for split, count in report["rows"].items()),
         licence=_TERMS[recipe.weights_licence],
         protocol=_protocol(recipe, outcome),
-        results="\n".join(_results(recipe, outcome)),
+        results="\n".join([*_seeds_table(recipe, outcome), *_results(recipe, ours)]),
         task=recipe.name,
         configuration=" --configuration paper" if outcome.configuration == "paper" else "",
         seeds=", ".join(map(str, outcome.seeds)),
-        minutes=round(outcome.minutes) or "less than 1",
+        minutes=round(outcome.of_seeds.minutes) or "less than 1",
+        joined=" Their models were joined into one, as `--seeds` does." if outcome.ships_ensemble else "",
         machine=outcome.machine,
         model=_changed(model, LyraConfig()) or "the defaults, the configuration of the paper",
         training=_changed({**vars(options), "seed": 0}, TrainingOptions()) or "the defaults",
@@ -102,10 +106,24 @@ def _front_matter(recipe: Recipe, report: Any) -> ModelCardData:
     )
 
 
-def _model_kind(config: LyraConfig, parameters: int) -> str:
-    if config.ensemble_size > 1:
-        return f"an ensemble of {config.ensemble_size} Lyras in one model of {parameters:,} parameters"
+def _model_kind(members: int, parameters: int) -> str:
+    if members > 1:
+        return f"an ensemble of {members} Lyras in one model of {parameters:,} parameters"
     return f"a Lyra of {parameters:,} parameters"
+
+
+def _spread(recipe: Recipe, members: int) -> str:
+    """What an ensemble's predictions are, and where it says how far its members are apart."""
+    if members == 1:
+        return ""
+    if recipe.problem_type == "regression":
+        mean, place = "", "beside it in the file and in the model's output"
+    else:
+        mean, place = " (of their logits)", "in the model's output"
+    return (
+        f"\n\nA prediction is the mean over the {members} members{mean}. `spread`, {place}, is their standard "
+        "deviation: where it is large, the members disagree."
+    )
 
 
 def _usage(recipe: Recipe) -> str:
@@ -152,9 +170,19 @@ def _data(recipe: Recipe) -> list[str]:
 def _protocol(recipe: Recipe, outcome: Outcome) -> str:
     text = (
         f"Each seed was trained alone; the epoch was picked on the validation rows (by {recipe.metric}), and the test "
-        f"rows were measured once. Shipped is the seed that was best on validation, seed {outcome.best_seed}."
+        "rows were measured once. "
     )
-    interval = outcome.interval()
+    if outcome.ships_ensemble:
+        seeds = ", ".join(map(str, outcome.seeds))
+        text += (
+            f"Shipped is the ensemble of the models of seeds {seeds}, joined with nothing trained again: on validation "
+            f"it was better than the best of them, seed {outcome.best_seed}. Its test rows, too, were measured once."
+        )
+    else:
+        text += f"Shipped is the seed that was best on validation, seed {outcome.best_seed}" + (
+            "; the ensemble of all seeds was not better there." if outcome.ensemble is not None else "."
+        )
+    interval = (outcome if outcome.ships_ensemble else outcome.of_seeds).interval()
     if interval is not None:
         text += (
             f" The 95 % interval of its test {recipe.metric} is {interval[0]:.4f} to {interval[1]:.4f} (bootstrap over "
@@ -164,7 +192,8 @@ def _protocol(recipe: Recipe, outcome: Outcome) -> str:
 
 
 def _results(recipe: Recipe, outcome: Outcome) -> list[str]:
-    lines = _seeds_table(recipe, outcome)
+    """Parts of the test rows, and other methods; ours is what the outcome stands for."""
+    lines = []
     if recipe.subsets or len(outcome.best_run.report["test"].get("outputs", {})) > 1:
         lines += ["", f"Parts of the test rows and outputs by themselves ({_over(outcome)}):", ""]
         lines += _parts_table(recipe, outcome)
@@ -181,21 +210,30 @@ def _results(recipe: Recipe, outcome: Outcome) -> list[str]:
 
 def _over(outcome: Outcome) -> str:
     """What a figure of ours is."""
+    if outcome.joined is not None:
+        return "ours is the ensemble"
     seeds = len(outcome.seeds)
     return f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
 
 
 def _seeds_table(recipe: Recipe, outcome: Outcome) -> list[str]:
+    """A line for each seed, one for all of them, and one for their ensemble."""
     names = _metrics(outcome.best_run.report)
-    rows = []
-    for run in outcome.runs:
-        values = [run.report["validation"][recipe.metric], *(run.report["test"][name] for name in names)]
-        figures = [_figure(None if value is None else Spread(value, None)) for value in values]
-        rows.append([f"seed {run.seed}", *figures])
+    reports = {f"seed {run.seed}": run.report for run in outcome.runs}
+    rows = [_of_report(name, report, recipe.metric, names) for name, report in reports.items()]
     if len(outcome.seeds) > 1:
-        spreads = [outcome.figure(recipe.metric, split="validation"), *map(outcome.figure, names)]
-        rows.append([_over(outcome), *map(_figure, spreads)])
+        alone = outcome.of_seeds
+        spreads = [alone.figure(recipe.metric, split="validation"), *map(alone.figure, names)]
+        rows.append([_over(alone), *map(_figure, spreads)])
+    if outcome.ensemble is not None:
+        rows.append(_of_report(f"ensemble of {len(outcome.seeds)} seeds", outcome.ensemble, recipe.metric, names))
     return _table(["run", f"validation {recipe.metric}", *(f"test {name}" for name in names)], rows)
+
+
+def _of_report(name: str, report: Mapping[str, Any], metric: str, names: Sequence[str]) -> list[str]:
+    """The cells of a report: its metric on the validation rows, and all on the test rows."""
+    values = [report["validation"][metric], *(report["test"][name] for name in names)]
+    return [name, *(_figure(None if value is None else Spread(value, None)) for value in values)]
 
 
 def _parts_table(recipe: Recipe, outcome: Outcome) -> list[str]:

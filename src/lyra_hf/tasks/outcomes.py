@@ -99,7 +99,7 @@ class Outcome:
 
     @property
     def minutes(self) -> float:
-        """Training time: of an ensemble that of all its members, else the mean over the seeds, of each all its folds."""
+        """Training time: of an ensemble that of all its members, else of a seed with all its folds, in the mean."""
         if self.joined is not None:
             return float(self.joined["minutes"])
         return float(sum(run.report["minutes"] for run in self.runs) / len(self.seeds))
