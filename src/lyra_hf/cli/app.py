@@ -105,6 +105,9 @@ def train(
     per_residue: Annotated[bool, typer.Option("--per-residue", help="A label for each residue.")] = False,
     label_transform: Annotated[str | None, typer.Option(help="log or rank, for skewed labels.")] = None,
     bidirectional: Annotated[bool, typer.Option("--bidirectional", help="Read sequences from both ends.")] = False,
+    ensemble_size: Annotated[
+        int | None, typer.Option(help="Members of an ensemble that is trained at once and is one model.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Most passes over the training rows.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Sequences per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
@@ -132,7 +135,11 @@ def train(
         "class_weights": class_weights or None,
         "seed": seed,
     }
-    model_options = {"label_transform": label_transform, "bidirectional": bidirectional or None}
+    model_options = {
+        "label_transform": label_transform,
+        "bidirectional": bidirectional or None,
+        "ensemble_size": ensemble_size,
+    }
     request = TrainRequest(
         data=data,
         task=task,

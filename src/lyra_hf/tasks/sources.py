@@ -125,11 +125,12 @@ def find_table(table: str, data_folder: str | Path | None = None) -> Path:
     origin = f"its public source is {load_source(table).origin}"
     if not folder:
         raise UserError(
-            f"{table}.parquet is needed: name the folder that holds it with --data-dir or {DATA_VARIABLE}; {origin}"
+            f"{table}.parquet is needed: name the folder that holds it with --data-dir or {DATA_VARIABLE}; {origin}, "
+            f"and `lyra-hf tables {table} -o FOLDER` builds it"
         )
     path = Path(folder) / f"{table}.parquet"
     if not path.is_file():
-        raise UserError(f"{path}: no such file; {origin}")
+        raise UserError(f"{path}: no such file; {origin}, and `lyra-hf tables {table} -o {folder}` builds it")
     return path
 
 

@@ -43,6 +43,7 @@ _CHECKPOINTS = "checkpoints"
 _SHAPE = (
     "hidden_size", "pgc_hidden_sizes", "conv_kernel", "state_size", "num_hidden_layers", "bidirectional", "pooling",
     "num_positions", "pair_input", "pair_context", "dropout",
+    "ensemble_size",
 )  # fmt: skip
 _RUN_FILE = "run.json"
 _DEFAULT_METRICS: dict[ProblemType, str] = {
