@@ -179,8 +179,8 @@ class Keeper:
             if not self._to_come[its.name]:
                 try:
                     self._keep(its)
-                except UserError as error:  # the other tasks go on
-                    self.failures[its.name] = str(error)
+                except Exception as error:  # whatever it is, the other tasks go on
+                    self.failures[its.name] = str(error) if isinstance(error, UserError) else repr(error)
 
 
 def keep(plan: Plan) -> None:

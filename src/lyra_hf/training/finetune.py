@@ -351,5 +351,10 @@ def _class_weights(table: LabelledTable) -> torch.Tensor:
 
 def _best_epoch(trainer: LyraTrainer) -> float:
     best = trainer.state.best_global_step
+    if best is None:
+        raise UserError(
+            f"the validation {trainer.args.metric_for_best_model} was undefined after every epoch (the predictions are "
+            "all the same); train longer, or name another --metric"
+        )
     epochs = [entry["epoch"] for entry in trainer.state.log_history if entry["step"] == best and "eval_loss" in entry]
     return float(epochs[0])
