@@ -1,6 +1,5 @@
 """A labelled table as what a model is trained and measured on."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..extras import needs
 from ..inference.encoding import EncodedSequences, encode_rows, pair_positions
 from ..inference.readers import read_columns
 from ..inference.results import ProblemType
+from ..tasks.building.splits import deal, place
 from ..tokenization_lyra import SequenceEncoder
 from .formats import NUMBER_OF_FOLDS, Fold, Head, TableFormat, rows_that_meet
 from .label_columns import LabelReader
@@ -250,13 +250,7 @@ def guess_alphabet(sequences: Sequence[str]) -> str:
 
 def random_split(sequence: str) -> str:
     """train, validation or test (80, 10, 10 %) by the sequence's own hash: equal sequences are never parted."""
-    place = _place(sequence)
-    return "train" if place < 0.8 else "validation" if place < 0.9 else "test"
-
-
-def _place(sequence: str) -> float:
-    """A number from 0 to 1 that a sequence has by its hash alone."""
-    return int.from_bytes(hashlib.sha256(sequence.upper().encode()).digest()[:4], "big") / 2**32
+    return deal((0.8, 0.9, 1), SPLITS, place(sequence.upper()))
 
 
 def _texts(table: pa.Table, column: str, path: str | Path) -> list[str]:
@@ -286,7 +280,7 @@ def _splits(table: pa.Table, form: TableFormat, sequences: list[str], path: str 
     splits = [split if counts[row] and (split == "test" or trains[row]) else "" for row, split in enumerate(splits)]
     if "train" in splits and "validation" not in splits:
         splits = [
-            "validation" if split == "train" and _place(sequence) < _VALIDATION_SHARE else split
+            "validation" if split == "train" and place(sequence.upper()) < _VALIDATION_SHARE else split
             for split, sequence in zip(splits, sequences, strict=True)
         ]
     return splits

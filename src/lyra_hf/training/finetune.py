@@ -189,6 +189,43 @@ def finetune(
     minutes = round((time.monotonic() - started) / 60, 2)
     if hasattr(model.config, "use_cache"):  # left behind by the Trainer; Lyra has no such thing
         del model.config.use_cache
+    report = save_and_measure(
+        model,
+        output,
+        table,
+        held_out,
+        metric=metric,
+        best_epoch=_best_epoch(trainer),
+        minutes=minutes,
+        options=asdict(options),
+    )
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return report
+
+
+def save_and_measure(
+    model: LyraPreTrainedModel,
+    output: Path,
+    table: LabelledTable,
+    held_out: HeldOut | None,
+    *,
+    metric: str,
+    best_epoch: float | None,
+    minutes: float,
+    options: dict[str, Any],
+) -> TrainingReport:
+    """Save a model, measure it on the validation rows and once on the test rows, and leave the report beside it.
+
+    Args:
+        model: the model.
+        output: the folder to write.
+        table: the rows that it was trained on, with the split "validation".
+        held_out: the test rows, which are read when the model has been saved.
+        metric: for the report, as are the arguments that follow.
+        best_epoch: the epoch whose weights the model has.
+        minutes: of training.
+        options: of training.
+    """
     (output / REPORT_FILE).unlink(missing_ok=True)  # of an earlier model
     save_checkpoint(model, output)
     predictor = Predictor(model)
@@ -198,15 +235,14 @@ def finetune(
     report = TrainingReport(
         validation=evaluate_rows(predictor, splits["validation"]),
         test=evaluate_test(predictor, splits["test"], metric) if "test" in splits else None,
-        best_epoch=_best_epoch(trainer),
+        best_epoch=best_epoch,
         metric=metric,
         minutes=minutes,
         parameters=model.num_parameters(only_trainable=True),
         rows={split: len(rows.encoded) for split, rows in splits.items()},
-        options=asdict(options),
+        options=options,
     )
     write_text(output / REPORT_FILE, json.dumps(asdict(report), indent=2) + "\n")
-    shutil.rmtree(checkpoints, ignore_errors=True)
     return report
 
 

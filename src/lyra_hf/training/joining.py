@@ -2,17 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints.folders import save_checkpoint, write_text
 from ..errors import UserError
 from ..inference.loading import load_model
-from ..inference.predictor import Predictor
 from .data import HeldOut, LabelledTable
-from .evaluation import evaluate_rows, evaluate_test
-from .finetune import REPORT_FILE, TrainingReport
+from .finetune import REPORT_FILE, TrainingReport, save_and_measure
 from .options import TrainingOptions
 
 
@@ -40,25 +37,16 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
         ensemble = type(models[0]).from_members(models)
     except ValueError as error:
         raise UserError(f"the models cannot be joined: {error}") from error
-    (output / REPORT_FILE).unlink(missing_ok=True)  # of an earlier ensemble
-    save_checkpoint(ensemble, output)
-    predictor = Predictor(ensemble)
-    metric = reports[0]["metric"]
-    splits = dict(table.splits)
-    if held_out is not None:
-        splits["test"] = held_out.open(output)
-    report = TrainingReport(
-        validation=evaluate_rows(predictor, splits["validation"]),
-        test=evaluate_test(predictor, splits["test"], metric) if "test" in splits else None,
+    return save_and_measure(
+        ensemble,
+        output,
+        table,
+        held_out,
+        metric=reports[0]["metric"],
         best_epoch=None,
-        metric=metric,
         minutes=round(sum(report["minutes"] for report in reports), 2),
-        parameters=ensemble.num_parameters(),
-        rows={split: len(rows.encoded) for split, rows in splits.items()},
         options={**reports[0]["options"], "seed": [report["options"]["seed"] for report in reports]},
     )
-    write_text(output / REPORT_FILE, json.dumps(asdict(report), indent=2) + "\n")
-    return report
 
 
 def _but_seed(report: Mapping[str, Any]) -> tuple[TrainingOptions, str]:

@@ -1,5 +1,7 @@
 """Tables of ProteinGym: what mutations do to a protein, with the folds of its first version."""
 
+from functools import partial
+
 from ...extras import needs
 from .fetch import SourceFiles
 
@@ -10,39 +12,18 @@ _FOLDS = ["fold_random_5", "fold_modulo_5", "fold_contiguous_5"]
 _FOLD_SPLITS = {0: "test", 1: "validation"}
 
 
-def proteingym_blat_stiffler(files: SourceFiles) -> pd.DataFrame:
-    """Fitness of single mutants of the beta-lactamase TEM-1."""
-    return _singles(files, "BLAT_ECOLX_Stiffler_2015")
-
-
-def proteingym_r1ab_flynn(files: SourceFiles) -> pd.DataFrame:
-    """Fitness of single mutants of the main protease of SARS-CoV-2."""
-    return _singles(files, "R1AB_SARS2_Flynn_2022")
-
-
-def proteingym_bbc1_tsuboyama(files: SourceFiles) -> pd.DataFrame:
-    """Stability of single and double mutants of a domain of BBC1."""
-    return _singles_and_doubles(files, "BBC1_YEAST_Rocklin_2023_1TG0")
-
-
-def proteingym_csn4_tsuboyama(files: SourceFiles) -> pd.DataFrame:
-    """Stability of single and double mutants of a domain of CSN4."""
-    return _singles_and_doubles(files, "CSN4_MOUSE_Rocklin_2023_1UFM")
-
-
-def proteingym_dnja1_tsuboyama(files: SourceFiles) -> pd.DataFrame:
-    """Stability of single and double mutants of a domain of DNAJA1."""
-    return _singles_and_doubles(files, "DNJA1_HUMAN_Rocklin_2023_2LO1")
-
-
-def proteingym_ephb2_tsuboyama(files: SourceFiles) -> pd.DataFrame:
-    """Stability of single and double mutants of a domain of EPHB2."""
-    return _singles_and_doubles(files, "EPHB2_HUMAN_Rocklin_2023_1F0M")
-
-
-def proteingym_tcrg1_tsuboyama(files: SourceFiles) -> pd.DataFrame:
-    """Stability of single and double mutants of a domain of TCRG1."""
-    return _singles_and_doubles(files, "TCRG1_MOUSE_Rocklin_2023_1E0L")
+# The publisher's name of each assay.
+_SINGLES = {
+    "proteingym_blat_stiffler": "BLAT_ECOLX_Stiffler_2015",
+    "proteingym_r1ab_flynn": "R1AB_SARS2_Flynn_2022",
+}
+_SINGLES_AND_DOUBLES = {
+    "proteingym_bbc1_tsuboyama": "BBC1_YEAST_Rocklin_2023_1TG0",
+    "proteingym_csn4_tsuboyama": "CSN4_MOUSE_Rocklin_2023_1UFM",
+    "proteingym_dnja1_tsuboyama": "DNJA1_HUMAN_Rocklin_2023_2LO1",
+    "proteingym_ephb2_tsuboyama": "EPHB2_HUMAN_Rocklin_2023_1F0M",
+    "proteingym_tcrg1_tsuboyama": "TCRG1_MOUSE_Rocklin_2023_1E0L",
+}
 
 
 def _singles(files: SourceFiles, assay: str) -> pd.DataFrame:
@@ -85,14 +66,7 @@ def _arranged(table: pd.DataFrame, folds: list[str]) -> pd.DataFrame:
 
 
 BUILDERS = {
-    f"fitness/{builder.__name__}": builder
-    for builder in (
-        proteingym_bbc1_tsuboyama,
-        proteingym_blat_stiffler,
-        proteingym_csn4_tsuboyama,
-        proteingym_dnja1_tsuboyama,
-        proteingym_ephb2_tsuboyama,
-        proteingym_r1ab_flynn,
-        proteingym_tcrg1_tsuboyama,
-    )
+    f"fitness/{name}": partial(build, assay=assay)
+    for build, assays in ((_singles, _SINGLES), (_singles_and_doubles, _SINGLES_AND_DOUBLES))
+    for name, assay in assays.items()
 }
