@@ -275,6 +275,38 @@ class TestStanding:
         assert as_paper.above_published
 
 
+class TestOneOutputOfAnotherTask:
+    """Its best models are those of the whole, of which it shows its own output."""
+
+    def whole(self, **further):
+        reports = []
+        for seed in range(3):
+            output = {"auroc": 0.7 + seed / 100, "interval": [0.6, 0.8]}
+            part = {"auroc": 0.5, "outputs": {"dna binding": {**output, "auroc": 0.9}}}
+            report = made_report(0.5, 0.5, "auroc", outputs={"dna binding": output}, subsets={"DP93": part})
+            report["validation"]["outputs"] = {"dna binding": {"auroc": 0.8}}
+            reports.append(report)
+        return made_outcome(*reports, task="disprot_functions", configuration="paper", **further)
+
+    def test_of_a_part(self):
+        outcome = self.whole().of_output("disprot_dna_binding", "dna binding")
+        assert outcome.task == "disprot_dna_binding"
+        assert outcome.figure("auroc") == pytest.approx((0.71, 0.01))
+        assert outcome.figure("auroc", split="validation").mean == pytest.approx(0.8)
+        assert outcome.figure("auroc", "DP93").mean == pytest.approx(0.9)
+        assert outcome.interval() == (0.6, 0.8)
+
+    def test_stands_for_the_task(self, tmp_path, monkeypatch):
+        recipe = load_recipe("disprot_dna_binding")
+        assert (recipe.joint, recipe.joint_output) == ("disprot_functions", "dna binding")
+        whole = recipe.trained_as("best")
+        assert (whole.name, recipe.trained_as("paper").name) == ("disprot_functions", recipe.name)
+        write_outcome(replace(self.whole(), configuration=best_configuration(whole)), tmp_path)
+        one = standing(recipe, tmp_path)
+        assert one.paper is None
+        assert one.best.figure("auroc").mean == pytest.approx(0.71)
+
+
 @pytest.mark.parametrize(
     ("source", "recalled"),
     [("paper, Table 2", False), ("about; recalled, not re-read", True), ("own split; not re-read", True)],

@@ -59,6 +59,18 @@ class TestEveryRecipe:
             assert text.strip()
         assert "\n" not in recipe.title
 
+    def test_what_it_is_a_part_of_is_on_the_same_rows(self, name):
+        recipe = load_recipe(name)
+        if recipe.joint is None:
+            assert recipe.trained_as("best") is recipe
+            return
+        whole = load_recipe(recipe.joint)
+        assert recipe.training is whole.joint is None
+        assert recipe.joint_output in whole.outputs
+        assert len(recipe.targets) == 1 < len(whole.targets) == len(whole.outputs)
+        for field in ("tables", "alphabet", "head", "metric", "size", "rows", "train_rows", "subsets", "test"):
+            assert getattr(recipe, field) == getattr(whole, field)
+
     def test_what_reads_the_table_fits_together(self, name):
         recipe = load_recipe(name)
         if len(recipe.tables) > 1:

@@ -10,9 +10,14 @@ from lyra_hf import LyraForRegression, LyraForSequenceClassification, LyraForTok
 from lyra_hf.inference.encoding import EncodedSequences
 from lyra_hf.training import evaluation
 from lyra_hf.training.data import Rows
-from lyra_hf.training.evaluation import Scored, bootstrap_interval, evaluate_rows, evaluate_test, score_rows
+from lyra_hf.training.evaluation import Scored, bootstrap_intervals, evaluate_rows, evaluate_test, score_rows
 
 SINGLE, MULTI = "single_label_classification", "multi_label_classification"
+
+
+def first_interval(found: Scored, metric: str) -> list[float] | None:
+    """The interval of the metric as a whole."""
+    return bootstrap_intervals(found, metric)[0]
 
 
 def scored(kind="regression", *, lengths=(1,) * 60, outputs=1, seed=0):
@@ -84,12 +89,12 @@ class TestBootstrap:
     )
     def test_is_that_of_a_plain_loop(self, monkeypatch, found, name, metric):
         monkeypatch.setattr(evaluation, "_MOST_DRAWS", 100)
-        assert bootstrap_interval(found, name) == pytest.approx(plain_interval(found, metric, 100), abs=1e-12)
+        assert first_interval(found, name) == pytest.approx(plain_interval(found, metric, 100), abs=1e-12)
 
     def test_is_the_same_in_every_run(self):
-        first = bootstrap_interval(scored(), "spearman")
+        first = first_interval(scored(), "spearman")
         np.random.seed(7)  # noqa: NPY002  # what others draw does not matter
-        assert bootstrap_interval(scored(), "spearman") == first
+        assert first_interval(scored(), "spearman") == first
 
     def test_the_order_of_the_rows_parts_no_sequence(self):
         """Residues that do not stand together are drawn together all the same."""
@@ -97,17 +102,17 @@ class TestBootstrap:
         order = np.argsort(np.tile(np.arange(4), 20), kind="stable")
         shuffled = found._replace(outputs=found.outputs[order], labels=found.labels[order], rows=found.rows[order])
         assert (np.diff(shuffled.rows) != 0).all()
-        assert bootstrap_interval(shuffled, "rmse") == pytest.approx(bootstrap_interval(found, "rmse"), rel=1e-12)
+        assert first_interval(shuffled, "rmse") == pytest.approx(first_interval(found, "rmse"), rel=1e-12)
 
     def test_residues_are_drawn_together(self):
         """Where the residues of a sequence are all alike, many of them tell no more than one."""
         single = scored()
         places = np.repeat(np.arange(60), 25)
         many = single._replace(outputs=single.outputs[places], labels=single.labels[places], rows=single.rows[places])
-        assert bootstrap_interval(many, "pearson") == pytest.approx(bootstrap_interval(single, "pearson"), rel=1e-9)
+        assert first_interval(many, "pearson") == pytest.approx(first_interval(single, "pearson"), rel=1e-9)
         apart = many._replace(rows=np.arange(places.size))
-        low, high = bootstrap_interval(many, "pearson")
-        narrow_low, narrow_high = bootstrap_interval(apart, "pearson")
+        low, high = first_interval(many, "pearson")
+        narrow_low, narrow_high = first_interval(apart, "pearson")
         assert narrow_high - narrow_low < (high - low) / 3
 
     def test_covers_the_truth_as_often_as_it_says(self, monkeypatch):
@@ -118,35 +123,44 @@ class TestBootstrap:
         for _ in range(200):
             labels = generator.normal(size=80).astype(np.float32)
             outputs = (labels + generator.normal(size=80)).astype(np.float32)
-            low, high = bootstrap_interval(Scored("regression", ["y"], outputs, labels, np.arange(80)), "rmse")
+            low, high = first_interval(Scored("regression", ["y"], outputs, labels, np.arange(80)), "rmse")
             covered += low <= 1 <= high
         assert 0.9 <= covered / 200 <= 0.98
 
     def test_holds_the_metric_itself(self):
         for found, metric in ((scored(), "pearson"), (scored(SINGLE), "mcc"), (scored(MULTI, outputs=2), "ap")):
-            low, high = bootstrap_interval(found, metric)
+            low, high = first_interval(found, metric)
             assert low < found.metrics()[metric] < high
 
     @pytest.mark.parametrize("labels", [np.zeros(20), np.full(20, np.nan), np.zeros(0)], ids=["same", "none", "empty"])
     def test_of_an_undefined_metric_there_is_none(self, labels):
         outputs = np.arange(labels.size, dtype=np.float32)
-        assert (
-            bootstrap_interval(Scored("regression", ["y"], outputs, labels, np.arange(labels.size)), "spearman") is None
-        )
+        assert first_interval(Scored("regression", ["y"], outputs, labels, np.arange(labels.size)), "spearman") is None
 
     def test_draws_that_leave_a_metric_undefined_do_not_count(self):
         """One row of the second class: a third of the draws miss it, the others have an interval."""
         labels = np.zeros(30, dtype=int)
         labels[0] = 1
         outputs = np.stack([np.zeros(30), np.linspace(1, -1, 30)], axis=1).astype(np.float32)
-        assert bootstrap_interval(Scored(SINGLE, ["a", "b"], outputs, labels, np.arange(30)), "auroc") == pytest.approx(
+        assert first_interval(Scored(SINGLE, ["a", "b"], outputs, labels, np.arange(30)), "auroc") == pytest.approx(
             [1, 1]
         )
+
+    @pytest.mark.parametrize("kind", ["regression", MULTI])
+    def test_of_several_outputs_each_has_its_own(self, kind):
+        """As if it were alone; all on the same draws."""
+        found = scored(kind, outputs=2)
+        metric = "spearman" if kind == "regression" else "auroc"
+        _, *of_outputs = bootstrap_intervals(found, metric)
+        assert len(of_outputs) == 2
+        for index, interval in enumerate(of_outputs):
+            single = found._replace(outputs=found.outputs[:, [index]], labels=found.labels[:, [index]], names=["y"])
+            assert bootstrap_intervals(single, metric) == [pytest.approx(interval)]
 
     def test_large_tables_have_fewer_draws(self, monkeypatch):
         monkeypatch.setattr(evaluation, "_BOOTSTRAP_LABELS", 60 * 150)
         found = scored()
-        assert bootstrap_interval(found, "spearman") == pytest.approx(plain_interval(found, spearman, 150), abs=1e-12)
+        assert first_interval(found, "spearman") == pytest.approx(plain_interval(found, spearman, 150), abs=1e-12)
 
 
 def sequences(number, seed=0):
@@ -224,7 +238,7 @@ class TestTestRows:
         subsets = report.pop("subsets")
         interval = report.pop("interval")
         assert report == evaluate_rows(predictor, rows)
-        assert interval == bootstrap_interval(score_rows(predictor, rows), "spearman")
+        assert interval == first_interval(score_rows(predictor, rows), "spearman")
         assert list(subsets) == ["first", "rest"]
         for name, flags in rows.subsets.items():
             part = Rows(rows.encoded.filter(flags), [labels[row] for row in np.flatnonzero(flags)])

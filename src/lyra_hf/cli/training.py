@@ -179,9 +179,11 @@ def _plan_for_task(request: TrainRequest, task: str) -> _Plan:
     told = (request.targets, request.pair_column, request.split_column, request.alphabet, request.problem)
     if any(told) or request.per_residue or request.column != "sequence":
         raise UserError("--task says what its table holds; leave out --target, --column, --alphabet and their like")
-    recipe = load_recipe(task)
     if request.configuration not in CONFIGURATIONS:
         raise UserError(f"--configuration is {' or '.join(CONFIGURATIONS)}, not {request.configuration!r}")
+    recipe = load_recipe(task).trained_as(request.configuration)
+    if recipe.name != task:
+        messages.print(f"Task {task} is best as one output of {recipe.name}, which is trained on all of them at once.")
     recipe.table_format(request.fold)  # a fold that is not there, and tables, are told of before anything is done
     for source in recipe.sources:
         find_table(source.table, request.data_dir)

@@ -83,6 +83,11 @@ class Outcome:
         """The same without the ensemble: it stands for the mean over the seeds."""
         return replace(self, ensemble=None)
 
+    def of_output(self, task: str, output: str) -> "Outcome":
+        """The same as the outcome of a task that is one output of this one."""
+        runs = tuple(replace(run, report=_report_of(run.report, output)) for run in self.runs)
+        return replace(self, task=task, runs=runs, ensemble=self.ensemble and _report_of(self.ensemble, output))
+
     @property
     def joined(self) -> Mapping[str, Any] | None:
         """The ensemble's report if the outcome stands for the ensemble, else None."""
@@ -247,7 +252,7 @@ class Standing:
 
 def best_configuration(recipe: Recipe) -> Configuration:
     """The configuration whose runs are a task's best: the paper's, if no better one is known."""
-    return "paper" if recipe.training is None else "best"
+    return "paper" if recipe.trained_as("best").training is None else "best"
 
 
 def outcome_path(folder: Path, task: str, configuration: Configuration) -> Path:
@@ -279,9 +284,15 @@ def read_outcome(path: Path) -> Outcome:
 
 def standing(recipe: Recipe, folder: Path) -> Standing:
     """Where a task stands, by the outcomes in the folder of results."""
-    paths = [outcome_path(folder, recipe.name, name) for name in ("paper", best_configuration(recipe))]
+    trained = recipe.trained_as("best")
+    paths = [
+        outcome_path(folder, recipe.name, "paper"),
+        outcome_path(folder, trained.name, best_configuration(recipe)),
+    ]
     paper, best = [read_outcome(path) if path.is_file() else None for path in paths]
     paper = paper.of_seeds if paper else None
+    if best is not None and recipe.joint_output is not None:
+        best = best.of_output(recipe.name, recipe.joint_output)
     outcome = best or paper
     return Standing(
         recipe,
@@ -330,6 +341,17 @@ def _is_above(comparisons: Sequence[Comparison]) -> bool | None:
 
 def _is_better(one: Result, other: Result) -> bool:
     return one.value > other.value if greater_is_better(one.metric) else one.value < other.value
+
+
+def _report_of(report: Mapping[str, Any], output: str) -> dict[str, Any]:
+    """A report with the metrics of one of its outputs in the place of the means over all."""
+    test = dict(report["test"]["outputs"][output])
+    subsets = {name: part["outputs"][output] for name, part in report["test"].get("subsets", {}).items()}
+    return {
+        **report,
+        "validation": report["validation"]["outputs"][output],
+        "test": {**test, "subsets": subsets} if subsets else test,
+    }
 
 
 def _look_up(metrics: Mapping[str, Any], metric: str, subset: str | None, output: str | None) -> float | None:

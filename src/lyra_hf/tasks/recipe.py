@@ -97,6 +97,8 @@ class Recipe:
         training: the training options of the best configuration.
         size: rows to train on, to validate on and to test on; of a cross-validation, in its first round.
         paper: the training options of the paper's configuration, which has the defaults of `LyraConfig`.
+        joint: another task on the same rows, with this one's target among its own, whose best models serve this task
+            too: it has no best configuration of its own.
         published: published results.
         baseline: results of simple methods on the same test rows.
         checkpoint: name of the checkpoint that the package ships for this task, if it does.
@@ -130,6 +132,7 @@ class Recipe:
     test: TestRows | None = None
     model: dict[str, Any] = field(default_factory=dict)
     training: TrainingOptions | None = None
+    joint: str | None = None
     published: list[Result] = field(default_factory=list)
     baseline: list[Result] = field(default_factory=list)
     checkpoint: str | None = None
@@ -152,6 +155,18 @@ class Recipe:
     def number_of_folds(self) -> int:
         """How many rounds its cross-validation has; 0 if it has none."""
         return NUMBER_OF_FOLDS if self.folds else 0
+
+    def trained_as(self, configuration: Configuration) -> "Recipe":
+        """The task that is trained for this one in a configuration: itself, or the one that it is a part of."""
+        return load_recipe(self.joint) if self.joint is not None and configuration == "best" else self
+
+    @property
+    def joint_output(self) -> str | None:
+        """What the output of this task is called in the task that it is a part of."""
+        if self.joint is None:
+            return None
+        whole = load_recipe(self.joint)
+        return whole.outputs[whole.targets.index(self.targets[0])]
 
     def table_format(self, fold: int | None = None) -> TableFormat:
         """Which columns of the table hold what, of a cross-validation in the round in which `fold` is the test set.

@@ -114,22 +114,31 @@ def evaluate_test(predictor: Predictor, rows: Rows, metric: str) -> dict[str, An
 
     Returns:
         The metrics of all rows; `interval`, the 95 % bootstrap interval of `metric` over sequences, or None where it is
-        undefined; and `subsets`, metrics and interval of each part that the rows name.
+        undefined, of several outputs also of each; and `subsets`, the same of each part that the rows name.
     """
     scored = score_rows(predictor, rows)
-    report = {**scored.metrics(), "interval": bootstrap_interval(scored, metric)}
+    report = _with_intervals(scored, metric)
     if rows.subsets:
-        parts = {name: scored.where(flags) for name, flags in rows.subsets.items()}
-        report["subsets"] = {
-            name: {**part.metrics(), "interval": bootstrap_interval(part, metric)} for name, part in parts.items()
-        }
+        report["subsets"] = {name: _with_intervals(scored.where(flags), metric) for name, flags in rows.subsets.items()}
     return report
 
 
-def bootstrap_interval(scored: Scored, metric: str) -> list[float] | None:
+def _with_intervals(scored: Scored, metric: str) -> dict[str, Any]:
+    """All metrics, with the interval of one of them, of several outputs also in what is reported of each."""
+    report = scored.metrics()
+    whole, *of_outputs = bootstrap_intervals(scored, metric)
+    for output, interval in zip(report.get("outputs", {}).values(), of_outputs, strict=True):
+        output["interval"] = interval
+    return {**report, "interval": whole}
+
+
+def bootstrap_intervals(scored: Scored, metric: str) -> list[list[float] | None]:
     """The 95 % percentile interval of a metric under resampling of sequences (Efron 1979), or None if undefined.
 
     Residues of a sequence stay together: they are no independent measurements. The draws are the same in every run.
+
+    Returns:
+        The interval of the metric as a whole; if it is a mean over outputs, then those of each output.
     """
     generator = np.random.default_rng(0)
     order = np.argsort(scored.rows, kind="stable")
@@ -143,9 +152,15 @@ def bootstrap_interval(scored: Scored, metric: str) -> list[float] | None:
         steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         places = order[np.repeat(starts[drawn], lengths) + steps]
         sample = scored._replace(outputs=scored.outputs[places], labels=scored.labels[places])
-        values.append(sample.metrics(only=metric)[metric])
+        found = sample.metrics(only=metric)
+        values.append([found[metric], *(output[metric] for output in found.get("outputs", {}).values())])
+    return [_interval(column) for column in zip(*values, strict=True)]
+
+
+def _interval(values: Sequence[float | None]) -> list[float] | None:
+    """The middle 95 % of some draws; None if less than half of them are defined."""
     defined = [value for value in values if value is not None]
-    if len(defined) < draws / 2:
+    if len(defined) < len(values) / 2:
         return None
     low, high = np.quantile(defined, [0.025, 0.975])
     return [float(low), float(high)]
