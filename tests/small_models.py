@@ -15,13 +15,13 @@ SMALL = {"alphabet": "dna", "hidden_size": 8, "pgc_hidden_sizes": [4, 6], "state
 
 def small_config(**fields: Any) -> LyraConfig:
     """A configuration of a few hundred parameters, without dropout."""
-    if fields.get("pooling") == "position":
+    if fields.get("pooling") == "position" or fields.get("site_weights"):
         fields = {"num_positions": 7, **fields}
     return LyraConfig(**{**SMALL, **fields})
 
 
 def build(cls: type[Model], *, seed: int = 0, dtype: torch.dtype = torch.float32, **fields: Any) -> Model:
-    """A small model in evaluation mode, none of whose parameters or label scales is at its initial value."""
+    """A small model in evaluation mode, no parameter, label scale or site weight of which is at its initial value."""
     torch.manual_seed(seed)
     model = cls(small_config(**fields))
     with torch.no_grad():
@@ -33,6 +33,8 @@ def build(cls: type[Model], *, seed: int = 0, dtype: torch.dtype = torch.float32
         for name, buffer in model.named_buffers():
             if name.endswith(("label_scale.mean", "label_scale.std")):
                 buffer.add_(torch.rand_like(buffer))
+            if name == "site_weights.weight":
+                buffer.normal_()
     return model.to(dtype).eval()
 
 

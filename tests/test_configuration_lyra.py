@@ -27,6 +27,7 @@ def test_defaults_are_the_published_model() -> None:
     )
     assert (config.rms_norm_eps, config.time_step_min, config.time_step_max) == (1e-8, 0.001, 0.1)
     assert (config.num_labels, config.problem_type, config.label_transform) == (1, None, None)
+    assert (config.num_positions, config.site_weights) == (0, False)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,7 @@ def test_sizes_follow_from_the_alphabet(alphabet: str, vocab_size: int, num_lett
         ("dropout", "0.2"),
         ("dropout", True),
         ("bidirectional", 1),
+        ("site_weights", 1),
         ("bidirectional", "yes"),
         ("pooling", "sum"),
         ("pooling", None),
@@ -123,6 +125,16 @@ def test_a_wrong_value_is_refused(field: str, value: Any) -> None:
         ({"reverse_complement": True}, "reverse_complement"),
         ({"reverse_complement": True, "alphabet": "ACGT"}, "reverse_complement"),
         ({"reverse_complement": True, "alphabet": "dna", "pair_input": True}, "pair_input"),
+        (
+            {"reverse_complement": True, "alphabet": "dna", "site_weights": True, "num_positions": 9},
+            "reverse_complement and site_weights",
+        ),
+        ({"site_weights": True, "num_positions": 9, "problem_type": "multi_label_classification"}, "problem_type"),
+        (
+            {"site_weights": True, "num_positions": 9, "problem_type": "single_label_classification", "num_labels": 2},
+            "site_weights is for regression",
+        ),
+        ({"site_weights": True}, "num_positions"),
         ({"label_transform": "log", "problem_type": "multi_label_classification", "num_labels": 2}, "label_transform"),
         ({"label_transform": "rank", "problem_type": "single_label_classification", "num_labels": 2}, "problem_type"),
     ],
@@ -215,6 +227,12 @@ def test_every_field_survives_a_file(tmp_path: Path) -> None:
     assert json.loads(text)["pgc_hidden_sizes"] == [4, 8, 12]
     loaded.save_pretrained(tmp_path)
     assert (tmp_path / "config.json").read_text() == text
+
+
+def test_site_weights_survive_a_file(tmp_path: Path) -> None:
+    LyraConfig(site_weights=True, num_positions=9).save_pretrained(tmp_path)
+    loaded = LyraConfig.from_pretrained(tmp_path)
+    assert (loaded.site_weights, loaded.num_positions) == (True, 9)
 
 
 @pytest.mark.parametrize("sizes", [[4, 8], (4, 8)], ids=["list", "tuple"])

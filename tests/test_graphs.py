@@ -24,6 +24,9 @@ CASES: list[tuple[dict[str, Any], int]] = [
     ({"label_transform": "rank"}, 30),
     ({"label_transform": "log"}, 30),
     ({"ensemble_size": 3}, 30),
+    ({"pooling": "position"}, 30),
+    ({"site_weights": True, "num_labels": 2}, 30),
+    ({"ensemble_size": 2, "site_weights": True, "pooling": "position", "pair_input": True, "pair_context": 2}, 300),
     ({"ensemble_size": 2, "num_hidden_layers": 2, "bidirectional": True, "pooling": "attention"}, 300),
     ({"ensemble_size": 2, "reverse_complement": True, "label_transform": "rank"}, 30),
 ]
@@ -74,7 +77,9 @@ class TestExport:
         torch.testing.assert_close(got.spread, model(ids).spread, rtol=0, atol=1e-5)
 
     @pytest.mark.parametrize(
-        "fields", [{}, {"bidirectional": True}, {"reverse_complement": True}, {"ensemble_size": 2}], ids=str
+        "fields",
+        [{}, {"bidirectional": True}, {"reverse_complement": True}, {"ensemble_size": 2}, {"site_weights": True}],
+        ids=str,
     )
     def test_one_graph_for_all_lengths_of_the_toeplitz_product(self, fields: dict[str, Any]) -> None:
         model = build(LyraForRegression, **fields)

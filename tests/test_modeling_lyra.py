@@ -174,8 +174,8 @@ class TestPositions:
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
-            ({"pooling": "position", "num_positions": 0}, "pooling 'position' goes with num_positions"),
-            ({"pooling": "mean", "num_positions": 3}, "pooling 'position' goes with num_positions"),
+            ({"pooling": "position", "num_positions": 0}, "pooling 'position' and site_weights go with num_positions"),
+            ({"pooling": "mean", "num_positions": 3}, "pooling 'position' and site_weights go with num_positions"),
             ({"pooling": "position", "num_positions": -1}, "num_positions must be at least 0"),
         ],
     )

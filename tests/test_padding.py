@@ -41,6 +41,7 @@ class Case(NamedTuple):
     dtype: torch.dtype = torch.float32
     num_labels: int = 3
     members: int = 1
+    sites: bool = False
 
     @property
     def is_pair(self) -> bool:
@@ -80,6 +81,8 @@ def model_for(case: Case) -> LyraPreTrainedModel:
         reverse_complement=case.form == "both strands",
         num_labels=case.num_labels,
         ensemble_size=case.members,
+        site_weights=case.sites,
+        num_positions=7 if case.sites or case.pooling == "position" else 0,
     )
 
 
@@ -155,7 +158,7 @@ def assert_same_gradients(case: Case, batch: Batch, labels: Tensor, close: Calla
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    return Case(
+    case = Case(
         per_residue=draw(st.booleans()),
         problem_type=draw(st.sampled_from(sorted(CLASSES))),
         pooling=draw(st.sampled_from(["mean", "max", "last", "attention", "position"])),
@@ -165,6 +168,8 @@ def cases(draw: st.DrawFn) -> Case:
         dtype=draw(st.sampled_from([torch.float32, torch.float64])),
         members=draw(st.sampled_from([1, 1, 3])),
     )
+    can_have_sites = not case.per_residue and case.problem_type == "regression" and case.form != "both strands"
+    return case._replace(sites=can_have_sites and draw(st.booleans()))
 
 
 @st.composite
@@ -188,6 +193,8 @@ def make_batch(lengths: list[int], offsets: list[int], extra: int, *, is_pair: b
 @example(case=Case(), batch=([9], [100], 7), short_paths=False, seed=0)  # one row, padding on the left
 @example(case=Case(), batch=([9], [0], 7), short_paths=False, seed=0)  # on the right
 @example(case=Case(), batch=([9], [50], 7), short_paths=False, seed=0)  # on both sides
+@example(case=Case(sites=True), batch=([9, 1, 0, 24], [100, 30, 0, 50], 7), short_paths=False, seed=0)
+@example(case=Case(sites=True, form="pair", members=3), batch=([9, 1, 0], [30, 70, 0], 1), short_paths=False, seed=0)
 @example(case=Case(form="pair"), batch=([9, 1, 0], [30, 70, 0], 1), short_paths=False, seed=0)
 @example(case=Case(form="pair", members=3), batch=([9, 1, 0], [30, 70, 0], 1), short_paths=False, seed=0)
 @example(case=Case(form="both strands", pooling="last"), batch=([9, 1, 0], [30, 70, 0], 4), short_paths=True, seed=0)

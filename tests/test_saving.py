@@ -130,12 +130,14 @@ def test_a_copy_in_a_hub_repository_is_complete():
     found = {Path(path).stem for path in get_relative_import_files(lyra_hf.modeling_lyra.__file__)}
     assert found == {
         "alphabets",
+        "composition",
         "configuration_lyra",
         "convolution",
         "fused",
         "labels",
         "members",
         "precision",
+        "site_weights",
         "ssm",
         "words",
     }

@@ -32,8 +32,11 @@ class LyraConfig(PreTrainedConfig):
             or "attention" (a learned weighting; one vector of `hidden_size` more), or "position" (a mean in which each
             of the first `num_positions` positions has a learned weight for every channel: for sequences that are
             aligned, such as the variants of a protein, or guides).
-        num_positions: positions that the pooling "position" tells apart, counted from the first letter; those after
-            them have the weight that they have in a mean.
+        num_positions: positions that the pooling "position" and the site weights tell apart, counted from the first
+            letter; those after them have the weight that they have in a mean, and no site weights.
+        site_weights: a site-independent term (a position weight matrix) is added to the scores of a regression head
+            per sequence: one number for each letter at each of the first `num_positions` positions and each output,
+            fitted to the training labels. For sequences that are aligned.
         pair_input: the input is a pair of sequences of equal length, one behind the other (a guide, then its
             target). Letter k of the first and letter k of the second enter the model together, as one position.
         pair_context: letters by which the first sequence of a pair reaches beyond the second on either side; the second
@@ -69,6 +72,7 @@ class LyraConfig(PreTrainedConfig):
     bidirectional: bool = False
     pooling: Literal["mean", "max", "last", "attention", "position"] = "mean"
     num_positions: int = 0
+    site_weights: bool = False
     pair_input: bool = False
     pair_context: int = 0
     reverse_complement: bool = False
@@ -113,6 +117,10 @@ class LyraConfig(PreTrainedConfig):
             raise ValueError(f"reverse_complement needs the alphabet 'dna' or 'rna'; this one is {self.alphabet!r}")
         if self.reverse_complement and self.pair_input:
             raise ValueError("reverse_complement and pair_input exclude each other: a pair has its own direction")
+        if self.reverse_complement and self.site_weights:
+            raise ValueError(
+                "reverse_complement and site_weights exclude each other: an aligned sequence has its own direction"
+            )
         if self.pair_context and not self.pair_input:
             raise ValueError("pair_context needs pair_input: without it there is no second sequence")
         if self.pad_token_id != PAD_ID:
@@ -135,10 +143,10 @@ class LyraConfig(PreTrainedConfig):
         for name in ("pair_context", "num_positions"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
-        if (self.pooling == "position") != (self.num_positions > 0):
+        if (self.pooling == "position" or self.site_weights) != (self.num_positions > 0):
             raise ValueError(
-                f"pooling 'position' goes with num_positions above 0; here they are {self.pooling!r} and "
-                f"{self.num_positions}"
+                f"pooling 'position' and site_weights go with num_positions above 0, and nothing else does; here they "
+                f"are {self.pooling!r}, {self.site_weights} and {self.num_positions}"
             )
         if self.state_size % 2:
             raise ValueError(f"state_size must be even (real states come in conjugate pairs), not {self.state_size}")
@@ -164,3 +172,5 @@ class LyraConfig(PreTrainedConfig):
             raise ValueError(f"problem_type must be one of {', '.join(known)}, not {self.problem_type!r}")
         if self.label_transform is not None and self.problem_type not in (None, "regression"):
             raise ValueError(f"label_transform is for regression; problem_type is {self.problem_type!r}")
+        if self.site_weights and self.problem_type not in (None, "regression"):
+            raise ValueError(f"site_weights is for regression; problem_type is {self.problem_type!r}")

@@ -109,7 +109,8 @@ def put_together(cls: type[Model], models: Sequence[PreTrainedModel]) -> Model:
     tensors: dict[str, Tensor] = {}
     for name, buffer in first.named_buffers():
         if not all(torch.equal(model.get_buffer(name), buffer) for model in models):
-            raise ValueError(f"the members of an ensemble share their label scale; these differ in {name}")
+            shared = "site weights" if name.startswith("site_weights.") else "label scale"
+            raise ValueError(f"the members of an ensemble share their {shared}; these differ in {name}")
         tensors[name] = buffer.clone()
     for name, parameter in first.named_parameters():
         stacked = torch.stack([model.get_parameter(name).detach() for model in models])

@@ -29,6 +29,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceCl
 from transformers.utils.generic import can_return_tuple
 
 from .alphabets import PAD_ID, UNK_ID, get_alphabet
+from .composition import composition_of, membership_of
 from .configuration_lyra import LyraConfig
 from .convolution import LyraS4DConvolution
 from .fused import gated_dropout, rms_norm
@@ -46,6 +47,7 @@ from .members import (
     take_apart,
 )
 from .precision import at_least_float32
+from .site_weights import LyraSiteWeights
 from .words import read as read_words
 from .words import serve as words_serve
 
@@ -82,13 +84,12 @@ class LyraEmbedding(nn.Module):
         self.register_buffer("membership", self.make_membership(), persistent=False)
 
     def make_membership(self) -> Tensor:
-        """Which letters each token id may stand for: (V, letters) of 0 and 1, which every precision holds exactly."""
-        return (torch.tensor(get_alphabet(self.alphabet).composition) > 0).float()
+        """Which letters each token id may stand for: (V, letters) of 0 and 1."""
+        return membership_of(self.alphabet)
 
     def forward(self, input_ids: Tensor, pair_ids: Tensor | None = None) -> Tensor:
         """Embed (B, L) token ids, of a pair both sequences', as (B, L, M * H)."""
-        membership = self.membership.to(self.weight.dtype)
-        composition = membership / membership.sum(-1, keepdim=True).clamp(min=1)  # rows sum to 1, that of padding to 0
+        composition = composition_of(self.membership, self.weight.dtype)  # (V, letters)
         weight, bias = self.weight.flatten(0, -2), self.bias.flatten()  # (M, H, letters) -> (M * H, letters)
         if pair_ids is None:
             return F.embedding(input_ids, F.linear(composition, weight, bias))
@@ -202,7 +203,7 @@ class LyraPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # losses are means over the labels that count, also when gradients are accumulated
     _no_split_modules: ClassVar = ["LyraS4DLayer"]
-    _keep_in_fp32_modules_strict: ClassVar = {"convolution", "backward_convolution", "label_scale"}
+    _keep_in_fp32_modules_strict: ClassVar = {"convolution", "backward_convolution", "label_scale", "site_weights"}
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -235,6 +236,21 @@ class LyraPreTrainedModel(PreTrainedModel):
             init.ones_(module.std)
             init.zeros_(module.floor)
             init.copy_(module.knots, module.rank_scores().unsqueeze(-1).expand_as(module.knots))
+        elif isinstance(module, LyraSiteWeights):
+            init.zeros_(module.weight)
+            init.copy_(module.membership, module.make_membership())
+
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
+        """The number of parameters, site weights among them: they are buffers, but fitted to labels as parameters are.
+
+        They are counted once, as the members of an ensemble share them, and in any case, as they are always fitted.
+
+        Args:
+            only_trainable: leave out parameters that are frozen.
+            exclude_embeddings: leave out the embeddings, as transformers tells them.
+        """
+        of_sites = sum(module.weight.numel() for module in self.modules() if isinstance(module, LyraSiteWeights))
+        return super().num_parameters(only_trainable, exclude_embeddings) + of_sites
 
     def members(self: Model) -> list[Model]:
         """The members of an ensemble as models of their own, with copies of their tensors; of a single model itself."""
@@ -245,7 +261,7 @@ class LyraPreTrainedModel(PreTrainedModel):
         """The ensemble of some models, each single or an ensemble itself, with copies of their tensors.
 
         Raises:
-            ValueError: the members are fewer than two, or differ in their configuration or label scale.
+            ValueError: the members are fewer than two, or differ in their configuration, label scale or site weights.
         """
         return put_together(cls, [member for model in models for member in model.members()])
 
@@ -254,7 +270,8 @@ class LyraModel(LyraPreTrainedModel):
     """The Lyra encoder: token ids in, a vector per position and a pooled vector per sequence out."""
 
     complement_ids: Tensor
-    _keys_to_ignore_on_load_unexpected: ClassVar = [r"^classifier\."]  # the heads of checkpoints that have one
+    # The heads of checkpoints that have one.
+    _keys_to_ignore_on_load_unexpected: ClassVar = [r"^classifier\.", r"^site_weights\."]
 
     def __init__(self, config: LyraConfig) -> None:
         super().__init__(config)
@@ -318,11 +335,8 @@ class LyraModel(LyraPreTrainedModel):
             return self._output(*self.encode(inputs_embeds, mask), output_hidden_states)
 
         assert input_ids is not None
-        mask = real_positions(input_ids, attention_mask)
-        if self.config.pair_input:
-            first, second, mask = split_pair(input_ids, mask, self.config.pair_context)
-            return self._output(*self.mix(self.read(first, second, mask), mask), output_hidden_states)
-        states, pooled = self.mix(self.read(input_ids, None, mask), mask)
+        first, second, mask = real_letters(self.config, input_ids, attention_mask)
+        states, pooled = self.mix(self.read(first, second, mask), mask)
         if self.config.reverse_complement:
             other_ids = self.complement_ids[input_ids].flip(1)
             other_states, other_pooled = self.mix(self.read(other_ids, None, mask.flip(1)), mask.flip(1))
@@ -383,6 +397,14 @@ def real_positions(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
     return mask if attention_mask is None else mask & (attention_mask != 0)
 
 
+def real_letters(
+    config: LyraConfig, input_ids: Tensor, attention_mask: Tensor | None
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Token ids (B, L) as they are read, of pairs the second sequences' (B, L), too, and where there is a letter."""
+    mask = real_positions(input_ids, attention_mask)
+    return split_pair(input_ids, mask, config.pair_context) if config.pair_input else (input_ids, None, mask)
+
+
 def split_pair(input_ids: Tensor, mask: Tensor, context: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Cut rows of two sequences, one behind the other, with padding at either side.
 
@@ -437,6 +459,7 @@ class LyraHead(nn.Module):
         labels: Tensor | None = None,
         mask: Tensor | None = None,
         class_weights: Tensor | None = None,
+        site_scores: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Predictions (..., O); of an ensemble their spread (..., O); and the loss if there are labels.
 
@@ -445,8 +468,11 @@ class LyraHead(nn.Module):
             labels: (...) or (..., O).
             mask: (...), true where a label can count.
             class_weights: (O,), for classification.
+            site_scores: (B, O), what all members' scores of B sequences have added.
         """
         scores = self.linear(split_members(hidden_states, self.config.ensemble_size))  # (M, ..., O)
+        if site_scores is not None:
+            scores = scores + site_scores
         loss = None if labels is None else self.loss(scores, labels, mask, class_weights)
         # A problem that is undecided yet is a regression if there is one output.
         decided = self.config.problem_type
@@ -491,6 +517,7 @@ class LyraForSequenceClassification(LyraPreTrainedModel):
         self.num_labels = config.num_labels
         self.lyra = LyraModel(config)
         self.classifier = LyraHead(config)
+        self.site_weights = LyraSiteWeights(config) if config.site_weights else None
         self.post_init()
 
     @can_return_tuple
@@ -508,7 +535,7 @@ class LyraForSequenceClassification(LyraPreTrainedModel):
         Args:
             input_ids: as in `LyraModel`.
             attention_mask: as in `LyraModel`.
-            inputs_embeds: as in `LyraModel`.
+            inputs_embeds: as in `LyraModel`; not with site weights.
             labels: (B,) class numbers, -100 where missing; (B, O) of 0 and 1 for several labels at once; or (B,) or
                 (B, O) numbers in their own units, NaN where missing.
             class_weights: (O,), weights of the classes in the loss.
@@ -518,9 +545,20 @@ class LyraForSequenceClassification(LyraPreTrainedModel):
             `logits` (B, O): for regression predictions in the labels' own units; and `loss`, if there are labels. Of an
             ensemble `logits` is the members' mean and `spread` (B, O) their standard deviation, and `loss` is as
             `LyraHead.loss` says.
+
+        Raises:
+            ValueError: as in `LyraModel`; or embeddings are given to a model with site weights.
         """
+        if self.site_weights is not None and inputs_embeds is not None:
+            raise ValueError("a model with site_weights needs input_ids: site weights read letters, not embeddings")
         outputs = self.lyra(input_ids, attention_mask, inputs_embeds, return_dict=True, **kwargs)
-        logits, spread, loss = self.classifier(outputs.pooler_output, labels, class_weights=class_weights)
+        site_scores = None
+        if self.site_weights is not None:
+            assert input_ids is not None
+            site_scores = self.site_weights(*real_letters(self.config, input_ids, attention_mask))
+        logits, spread, loss = self.classifier(
+            outputs.pooler_output, labels, class_weights=class_weights, site_scores=site_scores
+        )
         return LyraSequenceOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states, spread=spread)
 
 
@@ -545,6 +583,8 @@ class LyraForTokenClassification(LyraPreTrainedModel):
     """
 
     def __init__(self, config: LyraConfig) -> None:
+        if config.site_weights:
+            raise ValueError("site_weights is for a head per sequence; LyraForTokenClassification has one per residue")
         super().__init__(config)
         self.num_labels = config.num_labels
         self.lyra = LyraModel(config)
@@ -587,5 +627,4 @@ class LyraForTokenClassification(LyraPreTrainedModel):
         if input_ids is None:
             everywhere = torch.ones(labels.shape[:2], dtype=torch.bool, device=labels.device)
             return everywhere if attention_mask is None else attention_mask != 0
-        mask = real_positions(input_ids, attention_mask)
-        return split_pair(input_ids, mask, self.config.pair_context)[2] if self.config.pair_input else mask
+        return real_letters(self.config, input_ids, attention_mask)[2]

@@ -26,6 +26,7 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 HEADS = {
     "number": (LyraForRegression, {}),
     "numbers": (LyraForRegression, {"num_labels": 3}),
+    "numbers and site weights": (LyraForRegression, {"num_labels": 3, "site_weights": True}),
     "number of a general head": (LyraForSequenceClassification, {}),
     "classes": (LyraForSequenceClassification, {"num_labels": 3, "problem_type": SINGLE}),
     "label": (LyraForSequenceClassification, {"problem_type": MULTI}),
@@ -142,7 +143,14 @@ def test_equals_the_plain_model(
 
 
 @every_shape
-@pytest.mark.parametrize(("head", "dtype"), [("numbers", torch.float32), ("residue numbers", torch.float64)])
+@pytest.mark.parametrize(
+    ("head", "dtype"),
+    [
+        ("numbers", torch.float32),
+        ("numbers and site weights", torch.float32),
+        ("residue numbers", torch.float64),
+    ],
+)
 def test_around_every_threshold(head, shape, dtype):
     model = make(head, dtype=dtype, **SHAPES[shape])
     engine = LyraEngine([model])
@@ -247,7 +255,9 @@ def test_members_of_an_ensemble_score_as_they_do_alone(head, shape, members, len
 
 
 @every_shape
-@pytest.mark.parametrize("head", ["numbers", "labels", "residue numbers", "residue classes"])
+@pytest.mark.parametrize(
+    "head", ["numbers", "numbers and site weights", "labels", "residue numbers", "residue classes"]
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_an_ensemble_that_is_one_model(head, shape, dtype):
     ensemble = make(head, dtype=dtype, ensemble_size=3, **SHAPES[shape])
@@ -272,14 +282,17 @@ def test_members_have_their_own_label_scales(transform):
 
 
 @every_shape
-@pytest.mark.parametrize(("head", "lengths"), [("numbers", [40] * 130), ("residue numbers", [170, 3, 64] * 9)])
+@pytest.mark.parametrize(
+    ("head", "lengths"),
+    [("numbers", [40] * 130), ("numbers and site weights", [40, 3] * 65), ("residue numbers", [170, 3, 64] * 9)],
+)
 def test_large_batches(head, shape, lengths):
     check(make(head, **SHAPES[shape]), lengths)
 
 
 @every_shape
 def test_an_engine_is_a_snapshot(shape):
-    model = make("numbers", **SHAPES[shape])
+    model = make("numbers and site weights", **SHAPES[shape])
     rows = random_rows(model.config, [30, 170])
     expected = plain(model, rows)
     engine = LyraEngine([model])
@@ -291,7 +304,7 @@ def test_an_engine_is_a_snapshot(shape):
 
 @every_shape
 def test_the_models_stay_as_they_are(shape):
-    model = make("numbers", **SHAPES[shape]).train()
+    model = make("numbers and site weights", **SHAPES[shape]).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     by_engine(LyraEngine([model]), random_rows(model.config, [30, 170]))
     assert model.training
@@ -318,7 +331,7 @@ def test_one_batch_after_another_gives_the_same(shape):
         assert_equal([one[0] for one in by_engine(engine, rows)], plain(model, rows), torch.float32)
 
 
-@pytest.mark.parametrize("head", ["number", "residue number"])
+@pytest.mark.parametrize("head", ["number", "numbers and site weights", "residue number"])
 def test_scores_have_no_gradients_outside_of_inference_mode_either(head):
     model = make(head)
     ids = random_rows(model.config, [30])[0].to(torch.uint8).unsqueeze(-2)

@@ -44,6 +44,11 @@ CASES = {
     "ensemble of classifiers": (LyraForSequenceClassification, {"ensemble_size": 2, "num_labels": 3}),
     "ensemble on pairs": (LyraForRegression, {"ensemble_size": 2, "pair_input": True}),
     "ensemble on both strands": (LyraForRegression, {"ensemble_size": 2, "reverse_complement": True}),
+    "site weights": (LyraForRegression, {"site_weights": True, "num_labels": 2}),
+    "ensemble with site weights, on pairs": (
+        LyraForRegression,
+        {"ensemble_size": 3, "site_weights": True, "num_positions": 100, "pair_input": True},
+    ),
     "residue ensemble": (LyraForTokenClassification, {"ensemble_size": 3, "problem_type": "regression"}),
 }
 RELEASED = {"hidden_size": 64, "pgc_hidden_sizes": [16, 128], "state_size": 64}
@@ -513,7 +518,8 @@ class TestScan:
 
     @pytest.mark.parametrize("batch_size", [1, 4, None])
     @pytest.mark.parametrize(
-        "case", ["number", "numbers", "classes", "labels", "strands", "ensemble", "ensemble on both strands"]
+        "case",
+        ["number", "numbers", "classes", "labels", "strands", "site weights", "ensemble", "ensemble on both strands"],
     )
     def test_every_head(self, with_threads, case, batch_size):
         with_threads(2)

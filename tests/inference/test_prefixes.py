@@ -22,10 +22,10 @@ def scores(engine, ids):
         return engine.scores(engine.lay_out(engine.table_for(ids), ids))
 
 
-@pytest.mark.parametrize("conv_kernel", [1, 3])
+@pytest.mark.parametrize("fields", [{"conv_kernel": 1}, {"conv_kernel": 3}, {"site_weights": True}], ids=str)
 @pytest.mark.parametrize("members", [1, 3])
-def test_beginnings_from_the_table_change_no_score(conv_kernel, members, monkeypatch):
-    models = [build(LyraForRegression, seed=seed, conv_kernel=conv_kernel) for seed in range(members)]
+def test_beginnings_from_the_table_change_no_score(fields, members, monkeypatch):
+    models = [build(LyraForRegression, seed=seed, **fields) for seed in range(members)]
     engine, plain = LyraEngine(models), LyraEngine(models)
     monkeypatch.setattr(plain, "_prefixes_for", lambda batch: None)
     for length in (1, 6, 7, 8, 9, 30, 100):
@@ -34,8 +34,9 @@ def test_beginnings_from_the_table_change_no_score(conv_kernel, members, monkeyp
     assert engine._prefixes
 
 
-def test_all_beginnings_are_told_apart():
-    model = build(LyraForRegression)
+@pytest.mark.parametrize("fields", [{}, {"site_weights": True}], ids=str)
+def test_all_beginnings_are_told_apart(fields):
+    model = build(LyraForRegression, **fields)
     engine = LyraEngine([model])
     beginnings = torch.tensor(list(itertools.product(range(1, 6), repeat=3)), dtype=torch.uint8)
     ids = torch.cat([beginnings, random_ids(len(beginnings), 20, vocab_size=6).byte()], dim=1)

@@ -165,6 +165,20 @@ def test_lengths_around_the_borders_of_blocks(per_residue, shape, threads):
         assert_close(stream(engine, row, POOL[threads])[0], plain(model, row))
 
 
+@pytest.mark.parametrize("shape", ["one layer", "both directions", "pairs", "position"])
+@pytest.mark.parametrize("positions", [7, 2 * BLOCK + 9, 1000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_site_weights_count_from_the_beginning_of_the_sequence(shape, positions, dtype):
+    fields = {"site_weights": True, "num_positions": positions, **SHAPES[shape]}
+    models = [make(seed=seed, dtype=dtype, **fields) for seed in range(2)]
+    engine = LyraEngine(models)
+    for length in LENGTHS:
+        row = random_row(models[0].config, length, seed=length)
+        got = stream(engine, row, POOL[2])
+        for index, model in enumerate(models):
+            assert_close(got[index], plain(model, row), dtype)
+
+
 @both_heads
 @pytest.mark.parametrize("shape", ["one layer", "three layers, both directions", "wide convolution", "pairs"])
 def test_rare_codes_in_some_blocks_alone(per_residue, shape):

@@ -48,6 +48,7 @@ class Batch(NamedTuple):
         is_letter: (Q + 2 R, G, B): row p of a segment is its letter p - R; false outside the sequence.
         mask: (Q, G, B), 1 at letters and 0 at padding; None where there is none.
         lengths: (B,) letters of each sequence.
+        ids: (B, L) their token ids, padded on the right, of pairs (2, B, L).
         start: letters of the sequences before these, if they are blocks of longer ones.
     """
 
@@ -56,6 +57,7 @@ class Batch(NamedTuple):
     is_letter: Tensor
     mask: Tensor | None
     lengths: Tensor
+    ids: Tensor
     start: int = 0
 
     def split(self, size: int) -> "list[Batch]":
@@ -65,7 +67,8 @@ class Batch(NamedTuple):
         parts = [tensor.split(size, dim=-1) for tensor in (self.codes, self.is_letter, self.lengths)]
         masks = [None] * len(parts[0]) if self.mask is None else self.mask.split(size, dim=-1)
         codes, is_letter, lengths = parts
-        return [Batch(self.table, *part, self.start) for part in zip(codes, is_letter, masks, lengths, strict=True)]
+        rows = zip(codes, is_letter, masks, lengths, self.ids.split(size, dim=-2), strict=True)
+        return [Batch(self.table, *part, self.start) for part in rows]
 
 
 class Layer(NamedTuple):
@@ -114,6 +117,8 @@ class LyraEngine:
         heads = [model.classifier.linear for model in exact]
         self.head_weight = self._stack([head.weight for head in heads])  # (M, O, H)
         self.head_bias = self._stack([head.bias for head in heads]).unsqueeze(-1)  # (M, O, 1)
+        site_weights = [getattr(model, "site_weights", None) for model in exact]  # heads per residue have none
+        self.site_weights = [sites.to(self.device, self.dtype) for sites in site_weights if sites is not None]
         self._making = Lock()
         self._prefixes: dict[KmerTable, PrefixSums] = {}
         self._letters_at_once = _LETTERS_AT_ONCE if self.device.type == "cpu" else sys.maxsize
@@ -184,7 +189,7 @@ class LyraEngine:
         if padded:
             position = torch.arange(segments * size, device=self.device).view(segments, size).T  # (Q, G)
             mask = (position.unsqueeze(-1) < lengths).to(self.dtype)  # (Q, G, B)
-        return Batch(table, table.codes(first, second), first != PAD_ID, mask, lengths, start)
+        return Batch(table, table.codes(first, second), first != PAD_ID, mask, lengths, ids, start)
 
     def expect(self, letters: int) -> None:
         """Have so many letters more decide whether large tables are worth their making.
@@ -202,11 +207,24 @@ class LyraEngine:
         """The heads' scores, before any label scale: (M, B, O), per residue (M, B, G * Q, O), anything at padding."""
         if self.per_residue:
             return torch.cat([self.residue_scores(part) for part in self._parts(batch)], dim=1)
-        return self.sequence_scores(self.pooled(batch), batch.lengths)
+        return self.sequence_scores(self.pooled(batch), batch.lengths, batch.ids)
 
-    def sequence_scores(self, pooled: Partial, lengths: Tensor) -> Tensor:
-        """The heads' scores (M, B, O) of sequences of some lengths (B,), from what the pool has of them."""
-        return self.head(self.pool.finish(pooled, lengths).to(self.dtype)).transpose(1, 2)
+    def sequence_scores(self, pooled: Partial, lengths: Tensor, ids: Tensor) -> Tensor:
+        """The heads' scores (M, B, O) of whole sequences.
+
+        Args:
+            pooled: what the pool has of them.
+            lengths: (B,) their letters.
+            ids: (B, L) token ids, padded on the right, of pairs (2, B, L).
+        """
+        scores = self.head(self.pool.finish(pooled, lengths).to(self.dtype)).transpose(1, 2)
+        return scores + self.site_scores(ids) if self.site_weights else scores
+
+    def site_scores(self, ids: Tensor) -> Tensor:
+        """What the members' site weights give token ids (B, L), padded on the right, of pairs (2, B, L): (M, B, O)."""
+        ids = ids[..., : self.config.num_positions].to(self.device)  # nothing further on has a weight
+        first, second = (ids[0], ids[1]) if self.config.pair_input else (ids, None)
+        return torch.stack([sites(first, second, first != PAD_ID) for sites in self.site_weights])
 
     def _parts(self, batch: Batch) -> list[Batch]:
         """A batch in as many sequences at a time as the caches hold the activations of."""

@@ -64,7 +64,7 @@ class Stream:
         assert pooled is not None
         with torch.inference_mode():
             length = torch.tensor([self.length], device=self.engine.device)
-            return self.engine.sequence_scores(pooled, length)
+            return self.engine.sequence_scores(pooled, length, self.ids.unsqueeze(-2))
 
     def _outputs(self, compute: Callable[[Batch, Initial], Result]) -> Iterator[Result]:
         relay = self._border_states() if self.engine.config.bidirectional else _Relay(len(self.engine.layers))

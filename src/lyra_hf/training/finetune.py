@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from .batches import TableDataset
 from .data import HeldOut, LabelledTable
 from .evaluation import evaluate_rows, evaluate_test, flatten
 from .options import TrainingOptions
+from .site_independent import fit_site_weights
 from .summary import greater_is_better
 from .trainer import LyraTrainer
 
@@ -42,8 +43,7 @@ REPORT_FILE = "training_report.json"
 _CHECKPOINTS = "checkpoints"
 _SHAPE = (
     "hidden_size", "pgc_hidden_sizes", "conv_kernel", "state_size", "num_hidden_layers", "bidirectional", "pooling",
-    "num_positions", "pair_input", "pair_context", "dropout",
-    "ensemble_size",
+    "num_positions", "site_weights", "pair_input", "pair_context", "reverse_complement", "dropout", "ensemble_size",
 )  # fmt: skip
 _RUN_FILE = "run.json"
 _DEFAULT_METRICS: dict[ProblemType, str] = {
@@ -178,6 +178,8 @@ def finetune(
     _check_metric(metric, table, model)
     checkpoints = output / _CHECKPOINTS
     _check_run(checkpoints, table, model.config, options, metric)
+    if isinstance(model, LyraForSequenceClassification) and model.site_weights is not None:
+        table = replace(table, splits={**table.splits, "train": fit_site_weights(model, table.splits["train"])})
     started = time.monotonic()
     trainer = _build_trainer(model, table, checkpoints, options, metric, callbacks or [])
     gc.freeze()  # what is loaded by now stays: to look through all of torch again and again takes 2 % of the time
