@@ -19,7 +19,8 @@ import os
 import platform
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,7 @@ from lyra_hf.modeling_lyra import LyraPreTrainedModel
 from lyra_hf.tasks.outcomes import Outcome, TaskRun, best_configuration, write_outcome
 from lyra_hf.tasks.recipe import CONFIGURATIONS, Configuration, Recipe, load_recipe, recipe_names
 from lyra_hf.tasks.sources import DATA_VARIABLE, find_table
-from lyra_hf.training.finetune import REPORT_FILE
-from lyra_hf.training.joining import join_runs
+from lyra_hf.training.joining import joined_report
 from lyra_hf.training.options import TrainingOptions
 from lyra_hf.training.parallel import Run, Watcher, run_all
 
@@ -113,8 +113,7 @@ def plan(recipe: Recipe, configuration: Configuration, seeds: Sequence[int], dat
     Raises:
         UserError: a table is missing, or a run is finished that had other options than the recipe has now.
     """
-    for source in recipe.sources:
-        find_table(source.table, data_dir)
+    tables = tuple(find_table(source.table, data_dir) for source in recipe.sources)
     folds = range(recipe.number_of_folds) if recipe.folds else (None,)
     runs = []
     for seed in dict.fromkeys(seeds):
@@ -128,7 +127,7 @@ def plan(recipe: Recipe, configuration: Configuration, seeds: Sequence[int], dat
                 fold=fold,
                 changes={"seed": seed},
             )
-            run = Run(f"{configuration} {recipe.name} {name}", train_command(request, folder), folder)
+            run = Run(f"{configuration} {recipe.name} {name}", train_command(request, folder), folder, tables)
             if run.is_finished and not _is_of(recipe, configuration, seed, run):
                 raise UserError(f"{folder} holds a run with other options than the recipe has now; delete that folder")
             runs.append((seed, fold, run))
@@ -150,14 +149,15 @@ class Keeper:
     Args:
         watcher: is told all the same.
         plans: the plans whose runs are watched.
-        keep: is called with a plan whose runs are all finished, by one thread at a time.
+        keep: is called with a plan whose runs are all finished, by one thread at a time: to load models is not safe in
+            several. The ends of other runs do not wait for it.
     """
 
     def __init__(self, watcher: Watcher, plans: Sequence[Plan], keep: Callable[[Plan], None]) -> None:
         self._watcher, self._keep = watcher, keep
         self._plan_of = {run.name: plan for plan in plans for _, _, run in plan.runs}
         self._to_come = {plan.name: {run.name for _, _, run in plan.runs} for plan in plans}
-        self._lock = threading.Lock()
+        self._lock, self._keeping = threading.Lock(), threading.Lock()
         self.failures: dict[str, str] = {}
 
     def started(self, run: Run) -> None:
@@ -176,7 +176,9 @@ class Keeper:
         its = self._plan_of[run.name]
         with self._lock:
             self._to_come[its.name].discard(run.name)
-            if not self._to_come[its.name]:
+            is_last = not self._to_come[its.name]
+        if is_last:
+            with self._keeping:
                 try:
                     self._keep(its)
                 except Exception as error:  # whatever it is, the other tasks go on
@@ -210,18 +212,20 @@ def join(plan: Plan) -> dict[str, Any] | None:
     """
     if plan.recipe.folds or len(plan.runs) < 2:
         return None
-    joined = ensemble_run(plan)
-    if not _is_joined(plan, joined):
-        join_runs([run.folder for _, _, run in plan.runs], joined.folder, *plan.recipe.load(plan.data_dir))
-    return joined.report()
+    folders = [run.folder for _, _, run in plan.runs]
+    with _one_thread():
+        return joined_report(folders, ensemble_run(plan).folder, lambda: plan.recipe.load(plan.data_dir))
 
 
-def _is_joined(plan: Plan, joined: Run) -> bool:
-    """Whether the ensemble is there, is of these seeds and no others, and is newer than all of them."""
-    if not joined.is_finished or sorted(joined.report()["options"]["seed"]) != sorted(seed for seed, _, _ in plan.runs):
-        return False
-    newest = max((run.folder / REPORT_FILE).stat().st_mtime_ns for _, _, run in plan.runs)
-    return (joined.folder / REPORT_FILE).stat().st_mtime_ns > newest
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread, as the runs do that are under way meanwhile and have the other cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def machine() -> str:

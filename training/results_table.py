@@ -75,6 +75,8 @@ def _totals(standings: Sequence[Standing]) -> list[str]:
         f"- Tasks: {len(standings)}, of which {len(outcomes)} have been trained",
         f"- Above the best baseline: {_count([one.above_baseline for one in standings])}",
         f"- Above the best comparable published figure: {_count([one.above_published for one in standings])}",
+        "- Above the best published figure of other rows or by another protocol, where none is comparable: "
+        f"{_count([one.above_elsewhere for one in standings])}",
     ]
     if outcomes:
         longest = max(outcomes, key=lambda name: outcomes[name].minutes)

@@ -7,6 +7,7 @@ import pickle
 import re
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ from lyra_hf import (
     checkpoint_path,
 )
 from lyra_hf.cli import main
-from lyra_hf.cli.training import train_command
+from lyra_hf.cli.training import POOLINGS, train_command
 from lyra_hf.tasks.recipe import recipe_names
 
 SITES = ["GCCTGAGTCCGAGCAGAAGAAGAAGGGCTC", "ACGTACGTACGTACGTACGTACGTACGGTT", "acgtnacgunacgtnacgtnacgtnacggt"]
@@ -173,6 +174,41 @@ class TestTrain:
         metrics = only_json(succeed(lyra("evaluate", "model", "mydata.tsv.csv", "--target", "kind")))
         assert metrics["accuracy"] == pytest.approx(np.mean(np.array(found) == np.array(kinds)))
 
+    @pytest.mark.parametrize("pooling", POOLINGS)
+    def test_poolings(self, lyra, table, pooling):
+        """The first training sequence is the longest; those to validate and test on count for nothing."""
+        table["sequence"][0] += "ACG"
+        table["sequence"][-1] += "ACGACGACG"
+        write_table("mydata.csv", **table)
+        options = ("--epochs", "1", "--pooling", pooling)
+        succeed(lyra("train", "mydata.csv", "--target", "fitness", "-o", "model", *options))
+        config = Predictor("model").config
+        assert (config.pooling, config.num_positions) == (pooling, 15 if pooling == "position" else 0)
+        assert predictions(succeed(lyra("predict", "model", "mydata.csv"))).size == 60
+
+    def test_pairs_with_context(self, lyra, table):
+        write_table("mydata.csv", **table, middle=[sequence[2:-2] for sequence in table["sequence"]])
+        options = ("--epochs", "1", "--pair-column", "middle", "--pair-context", "2", "--pooling", "position")
+        succeed(lyra("train", "mydata.csv", "--target", "fitness", "-o", "model", *options))
+        config = Predictor("model").config
+        assert (config.pair_input, config.pair_context, config.num_positions) == (True, 2, 12)
+        out = succeed(lyra("predict", "model", "mydata.csv", "--pair-column", "middle"))
+        assert predictions(out).size == 60
+
+    def test_there_is_nothing_to_pool_per_residue(self, lyra, table):
+        labels = [json.dumps([0.5] * len(sequence)) for sequence in table["sequence"]]
+        write_table("mydata.csv", sequence=table["sequence"], y=labels)
+        status, out, err = lyra("train", "mydata.csv", "--target", "y", "-o", "model", "--pooling", "max")
+        assert (status, out) == (2, "")
+        assert err.endswith(
+            "lyra-hf: mydata.csv has labels per residue, which leave nothing to pool; leave out --pooling\n"
+        )
+        assert not Path("model").exists()
+
+
+def test_poolings_are_those_of_the_model():
+    assert set(POOLINGS) == set(get_args(LyraConfig.__annotations__["pooling"]))
+
 
 class TestTrainTask:
     """On a catalogue that is made up: a task, one with a cross-validation, and one with test rows elsewhere."""
@@ -272,6 +308,22 @@ class TestTrainTask:
         expected = pearsonr(scores, table["fitness"][tested]).statistic
         assert report["test"]["pearson"] == pytest.approx(expected, abs=1e-5)
 
+    def test_a_pooling_that_the_recipe_has_not(self, lyra):
+        succeed(self.train(lyra, "letter_counts", "--epochs", "1", "--pooling", "position"))
+        config = Predictor("model").config
+        assert (config.pooling, config.num_positions, config.bidirectional) == ("position", 12, True)
+
+    def test_a_pooling_of_another_shape_than_the_start(self, lyra, tmp_path):
+        build(LyraForRegression, hidden_size=16).save_pretrained("begin")
+        path = tmp_path / "recipes" / "letter_counts.yaml"
+        recipe = yaml.safe_load(path.read_text())
+        recipe["training"]["start"], recipe["model"] = str(tmp_path / "begin"), {}
+        path.write_text(yaml.safe_dump(recipe))
+        status, out, err = self.train(lyra, "letter_counts", "--pooling", "position")
+        assert (status, out) == (2, "")
+        assert re.search("^lyra-hf: .*begin is of another shape than the model options ask for", err.splitlines()[-1])
+        assert not Path("model").exists()
+
     def test_a_fold_that_is_not_there(self, lyra):
         assert "there is no fold 7" in self.fails(self.train(lyra, "letter_counts_folds", "--fold", "7"))
         assert "is no cross-validation" in self.fails(self.train(lyra, "letter_counts", "--fold", "1"))
@@ -333,11 +385,42 @@ class TestTrainSeeds:
 
         # The same command again has nothing to do; another one does not take these for its own.
         weights = Path("models/seed-4/model.safetensors").stat().st_mtime_ns
+        joined = Path("models/ensemble/model.safetensors").stat().st_mtime_ns
         assert only_json(succeed(lyra(*command, "--seeds", "2"))) == summary
         assert Path("models/seed-4/model.safetensors").stat().st_mtime_ns == weights
+        assert Path("models/ensemble/model.safetensors").stat().st_mtime_ns == joined
         status, out, err = lyra(*command, "--seeds", "2", "--batch-size", "8")
         assert (status, out) == (2, "")
         assert "seed-4 holds a finished run of another command" in err
+
+        # Nor does the same command on another table.
+        write_table("mydata.csv", **{**table, "fitness": [2 * label for label in table["fitness"]]})
+        status, out, err = lyra(*command, "--seeds", "2")
+        assert (status, out) == (2, "")
+        assert "seed-4 holds a finished run on mydata.csv as it was before it changed" in err
+
+    @pytest.mark.parametrize(("ensemble", "best"), [(0.9, "ensemble"), (0.5, "seed-1"), (0.1, "seed-1")])
+    def test_one_model_is_recommended(self, lyra, table, monkeypatch, ensemble, best):
+        """The ensemble if it is better on validation than every seed."""
+        write_table("mydata.csv", **table)
+
+        def reports(runs, watcher, jobs):
+            for seed, run in enumerate(runs):
+                run.folder.mkdir(parents=True)
+                report = {"metric": "spearman", "validation": {"spearman": 0.4 + seed / 10}, "test": None}
+                (run.folder / "training_report.json").write_text(json.dumps(report))
+            return {}
+
+        joined = {"metric": "spearman", "validation": {"spearman": ensemble}, "test": None}
+        monkeypatch.setattr("lyra_hf.training.parallel.run_all", reports)
+        monkeypatch.setattr("lyra_hf.training.joining.joined_report", lambda *arguments: joined)
+        result = lyra("train", "mydata.csv", "--target", "fitness", "-o", "models", "--seeds", "2")
+        summary = only_json(succeed(result))
+        assert (summary["best"], summary["ensemble"]) == ("seed-1", joined)
+        lines = result[2].splitlines()
+        assert len(lines) == 2
+        assert lines[0].startswith(f"models: best on validation is {best}")
+        assert lines[1] == f"  lyra-hf predict models/{best} sequences.csv"
 
     def test_all_seeds_are_joined_into_an_ensemble(self, lyra, table):
         write_table("mydata.csv", **table)
@@ -352,7 +435,10 @@ class TestTrainSeeds:
         assert report["parameters"] == 2 * runs[0]["parameters"]
         assert report["rows"] == runs[0]["rows"]
         assert set(report["test"]) == set(runs[0]["test"])
-        assert "ensemble: all seeds as one model, with a spread" in " ".join(result[2].split())
+        best = max([*runs, report], key=lambda one: one["validation"]["spearman"])
+        name = "ensemble" if best == report else f"seed-{best['options']['seed']}"
+        advice = [line for line in result[2].splitlines() if "lyra-hf predict" in line]
+        assert advice == [f"  lyra-hf predict models/{name} sequences.csv"]
         members = [predictions(succeed(lyra("predict", f"models/seed-{seed}", "mydata.csv"))) for seed in (0, 1)]
         out = succeed(lyra("predict", "models/ensemble", "mydata.csv"))
         np.testing.assert_allclose(predictions(out), np.mean(members, axis=0), rtol=1e-4, atol=1e-5)
@@ -366,6 +452,8 @@ class TestTrainSeeds:
         assert sorted(path.name for path in Path("models").iterdir()) == ["seed-0", "summary.json"]
 
     def test_what_fails_is_told_in_a_line_each(self, lyra, monkeypatch):
+        monkeypatch.syspath_prepend(Path.cwd())
+        write_table("words.csv", sequence=SITES, y=[1.5, 2.5, 3.5], s=["train", "validation", "test"])
         Path("failing.py").write_text("import sys; sys.exit('lyra-hf: words.csv, row 2: not a number')")
         monkeypatch.setattr("lyra_hf.cli.training.train_command", lambda request, output: ("failing",))
         status, out, err = lyra("train", "words.csv", "--target", "y", "--split-column", "s", "-o", "m", "--seeds", "2")
@@ -383,7 +471,7 @@ class TestTrainSeeds:
             "train --task kim2019_spcas9 --configuration paper --fold 0 -o out",
             "train my-data.csv --target y1 --target y2 --column s --pair-column t --split-column fold --alphabet rna "
             "--problem multi-label --per-residue --label-transform rank --bidirectional --batch-size 5 --patience 0 "
-            "--class-weights --metric ap --seed 3 -o out",
+            "--class-weights --metric ap --seed 3 --pooling position --pair-context 0 -o out",
             "train -o out --target=-y -- -table.csv",
         ],
     )
@@ -491,6 +579,8 @@ def prepare(folder):
     write_table(folder / "blank.csv", sequence=[*SITES[:2], ""], y=[1.5, 2.5, 3.5])
     write_table(folder / "words.csv", sequence=SITES, y=[1.5, "much", 3.5])
     write_table(folder / "unlabelled.csv", sequence=SITES, y=["", "", ""])
+    splits = ["train", "train", "test"]
+    write_table(folder / "untested.csv", sequence=SITES, y=[1.5, 2.5, ""], split=splits)
     write_table(folder / "splits.csv", sequence=SITES, y=[1, 2, 3], split=["train", "holdout", "test"])
     write_table(folder / "header.csv", sequence=[])
     (folder / "ragged.csv").write_text("sequence,y\nACGT,1\nACGT,1,2\n")
@@ -585,6 +675,16 @@ BAD_COMMANDS = [
     ("train blank.csv --target y -o out", r"blank\.csv, row 3: the sequence is empty"),
     ("train unlabelled.csv --target y -o out", r"unlabelled\.csv: no row has a label in y"),
     ("train unlabelled.csv --target y --problem classification -o out", r"unlabelled\.csv: .*label"),
+    (
+        "train untested.csv --target y -o out",
+        r"untested\.csv: no row of the split 'test' has a label in y \(it has 1 row",
+    ),
+    ("train untested.csv --target y -o out --seeds 2", r"untested\.csv: no row of the split 'test' has a label in y"),
+    (f"{TRAIN} --pooling sum -o out", "--pooling is one of mean, max, last, attention, position, not 'sum'"),
+    (f"{TRAIN} --pooling max --per-residue -o out", "a model with --per-residue has no use for it"),
+    (f"{TRAIN} --pair-context 2 -o out", "name the column of the second sequences with --pair-column"),
+    (f"{TRAIN} --pair-column sequence --pair-context -1 -o out", "--pair-context must be at least 0, not -1"),
+    ("train --task kim2019_spcas9 --pair-context 2 -o out", "--task says what its table holds"),
     (f"{TRAIN} --problem ranking -o out", "--problem is one of regression, classification, multi-label"),
     (f"{TRAIN} --alphabet DNA -o out", "alphabet 'DNA': the name is 'dna', in lower case"),
     ("train splits.csv --target y -o out", r"splits\.csv, row 2: the split 'holdout' is none of train"),

@@ -38,10 +38,21 @@ def put_sources(folder, parts):
 
 def test_a_row_for_each_table(tables):
     status, out, _ = tables()
-    rows = out.splitlines()[1:]
-    assert status == 0
+    _, *rows, blank, _ = out.splitlines()
+    assert (status, blank) == (0, "")
     assert [row.split()[0] for row in rows] == table_names()
-    assert f"{load_source(NAME).rows:,}" in rows[0]
+    assert rows[0].split()[1:3] == [f"{load_source(NAME).rows:,}", "apache-2.0"]
+    for row in rows:
+        name, _, licence, repository = row.split(maxsplit=3)
+        source = load_source(name)
+        assert licence == source.weights_licence
+        assert source.repository.startswith(repository.removesuffix("..."))
+
+
+def test_a_hundred_columns_are_enough(tables):
+    lines = tables()[1].splitlines()
+    assert max(map(len, lines)) <= 100
+    assert not any(line.endswith(" ") for line in lines)
 
 
 def test_a_tables_source(tables):

@@ -1,4 +1,6 @@
+import csv
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -289,6 +291,24 @@ class TestValidationRows:
         found = self.load(write, random_sequences(300), ["train"] * 299 + ["val"])
         assert found == {"train": list(range(299)), "validation": [299]}
 
+    @pytest.mark.parametrize("number", range(2, 12))
+    def test_of_few_rows_there_is_one_at_least(self, write, number):
+        found = self.load(write, random_sequences(number), ["train"] * number)
+        assert len(found["validation"]) >= 1
+        assert sorted(found["train"] + found["validation"]) == list(range(number))
+        again = self.load(write, random_sequences(number)[::-1], ["train"] * number)
+        assert sorted(number - 1 - row for row in again["validation"]) == [int(row) for row in found["validation"]]
+
+    def test_a_single_sequence_is_trained_on(self, write):
+        assert self.load(write, ["ACGT", "acgt"], ["train"] * 2) == {"train": [0, 1]}
+
+    def test_of_few_rows_without_a_column_of_splits(self, write):
+        """Of these the random split gives none to validate on."""
+        sequences = [sequence for sequence in random_sequences(20) if random_split(sequence) == "train"][:4]
+        found = labels_of(load_table(write(sequence=sequences, y=[0.5, 1.5, 2.5, 3.5]), TableFormat(targets=("y",))))
+        assert len(found["validation"]) == 1
+        assert len(found["train"]) == 3
+
     def test_are_not_taken_of_test_rows_alone(self, write):
         assert list(self.load(write, random_sequences(50), ["test"] * 50)) == ["test"]
 
@@ -349,6 +369,30 @@ class TestJoinedTables:
             load_table(paths, TableFormat(targets=("y", "y"), split="part"))
 
     @pytest.mark.parametrize(
+        ("second", "options", "message"),
+        [
+            ({"y": ["1.5", "much"]}, {}, r"b\.csv, row 2: 'z' is 'much', which is not a number"),
+            ({"sequence": ["AC", "A*"]}, {"alphabet": "dna"}, r"b\.csv, row 2: the letter '\*' at position 2"),
+            ({"sequence": ["AC", ""]}, {"alphabet": "dna"}, r"b\.csv, row 2: the sequence is empty"),
+            ({"part": ["train", "blue"]}, {}, r"b\.csv, row 2: the split 'blue' is none of"),
+            ({"y": ["1", "2"]}, {"problem_type": "multi_label_classification"}, r"b\.csv, row 2: 'z' has a label that"),
+            ({"y": ["[1, 2]", "[1, 2, 3]"]}, {"head": "residue"}, r"b\.csv, row 2: 'z' has 3 labels for 2 residues"),
+            ({"y": ["1", "[1]"]}, {"head": "sequence"}, r"b\.csv, row 2: 'z' is a list"),
+        ],
+    )
+    def test_a_fault_is_told_in_its_own_table(self, write, tmp_path, second, options, message):
+        """The wrong row is the third of the joined rows, and the second of its table."""
+        second = {"sequence": ["AC", "AT"], "y": ["1", "0"], "part": ["train"] * 2} | second
+        paths = [write("a.tsv", sequence=["AC", "AG"], y=["1", "0"], part=["train"] * 2), tmp_path / "b.csv"]
+        paths[0].write_text(paths[0].read_text().replace(",", "\t").replace("\ty\t", "\tz\t"))
+        with paths[1].open("w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["sequence", "z", "part"])
+            writer.writerows(zip(*second.values(), strict=True))
+        with pytest.raises(UserError, match=message):
+            load_table(paths, TableFormat(targets=("z", "z"), split="part", **options))
+
+    @pytest.mark.parametrize(
         ("names", "options", "message"),
         [
             (("a", "b"), {"targets": ("y",)}, "give one target for each"),
@@ -392,6 +436,53 @@ class TestHeldOut:
         with pytest.raises(UserError, match="a model is measured on them once"):
             held_out.open(tmp_path)
         assert read == ["rows"]
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            "AT,c,test|AT,a,test",
+            "AT,c,test|TT,c,test",
+            "AT,c,test|AT,,test",
+            "AT,c,test|AT,c,train",
+            "AT,c,test\nCC,b,test|CC,b,test\nAT,c,test",
+        ],
+    )
+    def test_must_be_what_they_were_when_training_began(self, path, tmp_path, changed):
+        _, held_out = load_for_training(path, self.FORM)
+        (tmp_path / "model.safetensors").touch()
+        before, after = changed.split("|")
+        assert before in path.read_text()
+        path.write_text(path.read_text().replace(before, after))
+        with pytest.raises(UserError, match=r"table\.csv: its test rows changed while the model was trained"):
+            held_out.open(tmp_path)
+
+    def test_may_have_been_written_again(self, path, tmp_path):
+        _, held_out = load_for_training(path, self.FORM)
+        (tmp_path / "model.safetensors").touch()
+        path.write_text(path.read_text().replace("AG,a", "AG,b"))  # a row to validate on
+        os.utime(path, (0, 0))
+        assert len(held_out.open(tmp_path).labels) == 2
+
+    @pytest.mark.parametrize(
+        ("labels", "options"),
+        [
+            (["1.5", "2.5", "", "nan", "3"], {}),
+            (["a", "b", "", "", "a"], {}),
+            (["a", "b", "", "", "a"], {"problem_type": "single_label_classification"}),
+            (["1", "0", "", "", "1"], {"problem_type": "multi_label_classification"}),
+        ],
+    )
+    def test_without_any_label_are_told_of_before_training(self, write, labels, options):
+        splits = ["train", "validation", "test", "test", "train"]
+        path = write(sequence=["AC", "AG", "AT", "CC", "CU"], y=labels, split=splits)
+        message = r"table\.csv: no row of the split 'test' has a label in y \(it has 2 row\(s\)\); label some of them"
+        with pytest.raises(UserError, match=message):
+            load_for_training(path, TableFormat(targets=("y",), split="split", **options))
+
+    def test_some_labels_are_enough(self, write):
+        splits = ["train", "validation", "test", "test"]
+        path = write(sequence=["AC", "AG", "AT", "CC"], y=["1.5", "2.5", "", "0.5"], split=splits)
+        assert load_for_training(path, self.FORM)[1].number == 2
 
     def test_training_is_never_given_test_rows(self, path):
         whole = load_table(path, self.FORM)

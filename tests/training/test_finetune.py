@@ -8,7 +8,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from lyra_hf import LyraConfig, LyraForSequenceClassification, Predictor, UserError
 from lyra_hf.inference.encoding import EncodedSequences
 from lyra_hf.training.data import HeldOut, LabelledTable, Rows
-from lyra_hf.training.evaluation import evaluate_rows, flatten
+from lyra_hf.training.evaluation import evaluate_test, flatten
 from lyra_hf.training.finetune import REPORT_FILE, finetune
 from lyra_hf.training.options import TrainingOptions
 from lyra_hf.training.trainer import LyraTrainer
@@ -63,7 +63,7 @@ def test_every_kind_of_table(tmp_path, head, problem_type, outputs):
     assert {path.name for path in tmp_path.iterdir()} == expected
     assert json.loads((tmp_path / REPORT_FILE).read_text())["rows"] == {"train": 60, "validation": 20, "test": 20}
     predictor = Predictor(str(tmp_path))
-    assert evaluate_rows(predictor, table.splits["test"]) | {"interval": report.test["interval"]} == report.test
+    assert evaluate_test(predictor, table.splits["test"], report.metric) == report.test
     assert list(predictor.config.id2label.values()) == table.output_names
     if head == "residue":
         lengths = [ids.size for ids in table.splits["test"].encoded]

@@ -1,6 +1,7 @@
 """The models of several seeds as one: its predictions, its report, what it refuses, and how often it sees test rows."""
 
 import json
+import os
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -17,9 +18,9 @@ from lyra_hf import (
 from lyra_hf.checkpoints.folders import save_checkpoint
 from lyra_hf.inference.encoding import EncodedSequences
 from lyra_hf.training.data import HeldOut, LabelledTable, Rows
-from lyra_hf.training.evaluation import evaluate_rows
+from lyra_hf.training.evaluation import evaluate_rows, evaluate_test
 from lyra_hf.training.finetune import REPORT_FILE, TrainingReport
-from lyra_hf.training.joining import join_runs
+from lyra_hf.training.joining import is_joined, join_runs, joined_report
 from lyra_hf.training.options import TrainingOptions
 
 SINGLE, MULTI = "single_label_classification", "multi_label_classification"
@@ -118,8 +119,7 @@ def test_its_report(tmp_path, kind):
     assert TrainingReport(**json.loads((made.output / REPORT_FILE).read_text())) == report
     predictor = Predictor(str(made.output))
     assert report.validation == evaluate_rows(predictor, made.table.splits["validation"])
-    test = evaluate_rows(predictor, made.table.splits["test"])
-    assert report.test == {**test, "interval": report.test["interval"]}
+    assert report.test == evaluate_test(predictor, made.table.splits["test"], made.metric)
     assert (report.metric, report.best_epoch) == (made.metric, None)
     assert report.minutes == 1.5 + 2.5 + 3.5
     assert report.parameters == sum(model.num_parameters() for model in made.models)
@@ -159,6 +159,40 @@ def test_an_earlier_ensemble_is_replaced(made):
     assert made.join().options["seed"] == [0, 1]
     assert (made.output / REPORT_FILE).read_text() != first
     assert Predictor(str(made.output)).config.ensemble_size == 2
+
+
+class TestOnce:
+    """What is there is not made again."""
+
+    def report(self, made):
+        held_out = HeldOut(len(made.table.splits["test"].encoded), made.read)
+        return joined_report(made.folders, made.output, lambda: (made.table.for_training(), held_out))
+
+    def test_the_report_of_what_is_there(self, made):
+        first = self.report(made)
+        assert first == json.loads((made.output / REPORT_FILE).read_text())
+        assert self.report(made) == first
+        made.folders.reverse()
+        assert self.report(made) == first
+        assert made.opened == 1  # the rows were not even read
+
+    def test_other_seeds(self, made):
+        self.report(made)
+        made.folders = made.folders[:2]
+        assert not is_joined(made.folders, made.output)
+        assert self.report(made)["options"]["seed"] == [0, 1]
+        assert made.opened == 2
+
+    def test_a_newer_seed(self, made):
+        self.report(made)
+        assert is_joined(made.folders, made.output)
+        path = made.folders[1] / REPORT_FILE
+        later = (made.output / REPORT_FILE).stat().st_mtime_ns + 1
+        os.utime(path, ns=(later, later))
+        assert not is_joined(made.folders, made.output)
+
+    def test_nothing_there(self, made):
+        assert not is_joined(made.folders, made.output)
 
 
 class TestRefusal:

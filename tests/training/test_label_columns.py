@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lyra_hf.errors import UserError
 from lyra_hf.training.formats import TableFormat
 from lyra_hf.training.label_columns import LabelReader
+from lyra_hf.training.places import TablePlaces
 
 NAN = float("nan")
 FINITE = st.floats(-1e6, 1e6, width=32)
@@ -21,7 +22,7 @@ def read(columns, lengths=None, **form):
     rows = len(next(iter(columns.values())))
     lengths = dict(enumerate(lengths)) if lengths is not None else dict.fromkeys(range(rows), 4)
     form = TableFormat(targets=tuple(columns), **form)
-    return LabelReader("table.csv", form, lengths).read(pa.table(columns))
+    return LabelReader(TablePlaces("table.csv"), form, lengths).read(pa.table(columns))
 
 
 def values(found):
@@ -130,7 +131,7 @@ class TestNumbers:
 
     def test_only_rows_that_count_are_read(self):
         form = TableFormat(targets=("y",))
-        found = LabelReader("table.csv", form, {0: 4, 2: 4}).read(pa.table({"y": ["1.5", "much", "2.5"]}))
+        found = LabelReader(TablePlaces("table.csv"), form, {0: 4, 2: 4}).read(pa.table({"y": ["1.5", "much", "2.5"]}))
         assert {row: float(label) for row, label in found.labels.items()} == {0: 1.5, 2: 2.5}
 
     def test_classes_are_of_one_column(self):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from lyra_hf import UserError
 from lyra_hf.cli.training import TrainRequest, train_command
 from lyra_hf.training import parallel
 from lyra_hf.training.finetune import REPORT_FILE
-from lyra_hf.training.parallel import LOG_FILE, Run, cores, run_all
+from lyra_hf.training.parallel import DATA_FILE, LOG_FILE, Run, cores, run_all
 from lyra_hf.training.server import Server
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux only")
@@ -49,6 +50,7 @@ class Watch:
 @pytest.fixture(autouse=True)
 def _folder_of_modules(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
 
 
 @pytest.fixture
@@ -205,6 +207,75 @@ run_all({runs!r}, Watch(), jobs=2)
     while any(map(is_running, processes)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("_each_way")
+def test_files_of_the_user_are_no_libraries(tmp_path, monkeypatch):
+    """Runs start in the folder of the user, whose files may be called as libraries are."""
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    good = run(modules, "good", "import queue, random, evaluate\n" + REPORT)
+    monkeypatch.setattr(sys, "path", [str(modules), *(place for place in sys.path if place != str(tmp_path))])
+    for name in ("random", "queue", "json", "runpy", "evaluate", "datasets", "torch", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of mine')")
+    assert run_all([good], Watch()) == {}
+
+
+@forks
+def test_a_server_that_cannot_start_is_told_of_in_a_line(tmp_path):
+    """The runs find the modules that this process finds, here a broken one."""
+    (tmp_path / "lyra_hf").mkdir()
+    (tmp_path / "lyra_hf" / "__init__.py").write_text("raise ImportError('libtorch.so: cannot open')")
+    watch = Watch()
+    failures = run_all([run(tmp_path, "a")], watch)
+    reason = "ended with status 255 and without a report (ImportError: libtorch.so: cannot open)"
+    assert failures == {"a": reason}
+    assert watch.told[-1] == ("ended", "a", reason)
+
+
+class TestData:
+    """A finished run is not taken for one on other contents of its files."""
+
+    @pytest.fixture(autouse=True)
+    def table(self, tmp_path, afresh):
+        table = tmp_path / "table.csv"
+        table.write_text("sequence,y\nACGT,1\n")
+        return table
+
+    @pytest.fixture
+    def finished(self, tmp_path, table):
+        made = replace(run(tmp_path, "a"), data=(table,))
+        assert run_all([made], Watch()) == {}
+        return made
+
+    def test_the_same_content(self, finished, table):
+        table.write_text(table.read_text())
+        os.utime(table, (0, 0))
+        watch = Watch()
+        assert run_all([finished], watch) == {}
+        assert watch.told == [("ended", "a", None)]
+
+    def test_another_content(self, finished, table, tmp_path):
+        table.write_text("sequence,y\nACGT,2\n")
+        message = r"a holds a finished run on \S+table\.csv as it was before it changed; delete that folder"
+        with pytest.raises(UserError, match=message):
+            run_all([run(tmp_path, "b"), finished], Watch())
+        assert not (tmp_path / "b").exists()
+
+    def test_what_broke_off_goes_on_by_itself(self, finished, table):
+        (finished.folder / REPORT_FILE).unlink()
+        table.write_text("sequence,y\nACGT,2\n")
+        assert run_all([finished], Watch()) == {}
+        assert run_all([finished], Watch()) == {}
+
+    def test_a_run_of_an_earlier_version(self, finished, table):
+        (finished.folder / DATA_FILE).unlink()
+        table.write_text("sequence,y\nACGT,2\n")
+        assert run_all([finished], Watch()) == {}
+
+    def test_a_file_that_is_missing_is_the_runs_to_tell(self, tmp_path):
+        missing = replace(run(tmp_path, "b", FAILURE), data=(tmp_path / "nowhere.csv",))
+        assert run_all([missing], Watch()) == {"b": "the table has no rows"}
 
 
 @forks

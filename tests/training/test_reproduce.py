@@ -5,6 +5,7 @@ import os
 import threading
 from dataclasses import asdict, replace
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from lyra_hf import LyraConfig, LyraForRegression, Predictor, UserError
 from lyra_hf.checkpoints.folders import save_checkpoint
 from lyra_hf.tasks.outcomes import read_outcome
 from lyra_hf.tasks.recipe import load_recipe, recipe_names
+from lyra_hf.training import joining
 from lyra_hf.training.finetune import REPORT_FILE
 from lyra_hf.training.parallel import Run
 
@@ -196,6 +198,38 @@ class TestKeeper:
         keeper.ended(run, "no rows")
         assert watcher.told == [("started", run.name), ("epoch 1", run.name), ("no rows", run.name)]
 
+    def test_while_one_is_kept_other_runs_end(self, plans):
+        (_, _, first), (_, _, second) = plans[0].runs
+        other = threading.Thread(target=lambda: keeper.ended(plans[1].runs[0][2], None), daemon=True)
+        waiting = []
+
+        def keep(one):
+            other.start()
+            other.join(60)
+            waiting.append(other.is_alive())
+
+        keeper = Keeper(Silent(), plans, keep)
+        keeper.ended(first, None)
+        keeper.ended(second, None)
+        assert waiting == [False]
+
+    def test_one_is_kept_at_a_time(self, plans):
+        lock, together = threading.Lock(), []
+
+        def keep(one):
+            together.append(not lock.acquire(blocking=False))
+            sleep(0.01)  # let another thread in
+            lock.release()
+
+        keeper = Keeper(Silent(), plans, keep)
+        threads = [threading.Thread(target=keeper.ended, args=(run, None)) for one in plans for _, _, run in one.runs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert together == [False, False]
+        assert keeper.failures == {}
+
     def test_from_several_threads(self, plans):
         kept = []
         keeper = Keeper(Silent(), plans, lambda one: kept.append(one.name))
@@ -253,7 +287,7 @@ class TestJoin:
 
     def test_it_is_made_once(self, finished, monkeypatch):
         report = join(finished)
-        monkeypatch.setattr(reproduce, "join_runs", None)
+        monkeypatch.setattr(joining, "join_runs", None)
         assert join(finished) == report
         assert join(replace(finished, runs=finished.runs[::-1])) == report
 
@@ -272,6 +306,19 @@ class TestJoin:
         self.touch(more.runs[2][2], -1000)  # older than the ensemble of the other two
         assert join(more)["options"]["seed"] == [0, 1, 2]
         assert join(finished)["options"]["seed"] == [0, 1]
+
+    def test_it_leaves_the_other_cores_to_the_runs(self, finished, monkeypatch):
+        """The threads are counted where the ensemble is made, and are what they were afterwards."""
+        threads = []
+        monkeypatch.setattr(reproduce, "joined_report", lambda *arguments: threads.append(torch.get_num_threads()))
+        before = torch.get_num_threads()
+        torch.set_num_threads(2)
+        try:
+            join(finished)
+            threads.append(torch.get_num_threads())
+        finally:
+            torch.set_num_threads(before)
+        assert threads == [1, 2]
 
     def test_a_single_seed_has_none(self, finished):
         assert join(replace(finished, runs=finished.runs[:1])) is None

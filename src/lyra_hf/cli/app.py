@@ -105,6 +105,13 @@ def train(
     per_residue: Annotated[bool, typer.Option("--per-residue", help="A label for each residue.")] = False,
     label_transform: Annotated[str | None, typer.Option(help="log or rank, for skewed labels.")] = None,
     bidirectional: Annotated[bool, typer.Option("--bidirectional", help="Read sequences from both ends.")] = False,
+    pooling: Annotated[
+        str | None,
+        typer.Option(help="mean, max, last, attention, or position (a weight each: for aligned sequences)."),
+    ] = None,
+    pair_context: Annotated[
+        int | None, typer.Option(help="Letters by which the first of a pair reaches beyond the second on either side.")
+    ] = None,
     ensemble_size: Annotated[
         int | None, typer.Option(help="Members of an ensemble that is trained at once and is one model.")
     ] = None,
@@ -138,6 +145,8 @@ def train(
     model_options = {
         "label_transform": label_transform,
         "bidirectional": bidirectional or None,
+        "pooling": pooling,
+        "pair_context": pair_context,
         "ensemble_size": ensemble_size,
     }
     request = TrainRequest(

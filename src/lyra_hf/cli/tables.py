@@ -4,22 +4,23 @@ from dataclasses import asdict
 from pathlib import Path
 
 import yaml
-from rich.table import Table
 
-from ..tasks.sources import load_source, table_names
-from .console import messages, print_result, results_console
+from ..tasks.sources import Source, load_source, table_names
+from .console import messages, print_result
+
+_WIDTH = 100
 
 
 def show_tables() -> None:
-    """A row for each table of the catalogue."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("table")
-    table.add_column("rows", justify="right")
-    for title in ("terms", "source"):
-        table.add_column(title)
-    for source in map(load_source, table_names()):
-        table.add_row(source.table, f"{source.rows:,}", source.terms, source.address)
-    results_console().print(table)
+    """A row for each table of the catalogue; 100 columns wide."""
+    sources = [load_source(name) for name in table_names()]
+    width = max(len(source.table) for source in sources)
+    lines = [f"{'table':{width}} {'rows':>9}  {'licence':12}  source"]
+    for source in sources:
+        row = f"{source.table:{width}} {source.rows:>9,}  {source.weights_licence:12}  "
+        lines.append(row + _shortened(source, _WIDTH - len(row)))
+    lines += ["", "licence: of weights trained on the table. More, with the terms of the data: lyra-hf tables NAME"]
+    print_result("\n".join(lines))
 
 
 def show_table(name: str) -> None:
@@ -38,3 +39,8 @@ def run_build(name: str, output: Path, sources: Path | None) -> None:
     source = load_source(name)
     path = build_table(name, output, sources)
     messages.print(f"{path}: {source.rows:,} rows. Terms of the data: {' '.join(source.terms.split())}")
+
+
+def _shortened(source: Source, width: int) -> str:
+    """The repository or package, its end cut off where it is longer."""
+    return source.repository if len(source.repository) <= width else source.repository[: width - 3] + "..."

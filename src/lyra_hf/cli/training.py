@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ..errors import UserError
 from ..extras import needs
+from ..inference.encoding import pair_positions
 from ..inference.readers import column_names
 from ..tasks.recipe import CONFIGURATIONS, Configuration, load_recipe
 from ..tasks.sources import find_table
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 SUMMARY_FILE = "summary.json"
 ENSEMBLE_FOLDER = "ensemble"  # beside seed-N: the models of all seeds as one
+POOLINGS = ("mean", "max", "last", "attention", "position")
 _PROBLEMS = {
     "regression": "regression",
     "classification": "single_label_classification",
@@ -59,6 +61,7 @@ class _Plan:
     Attributes:
         load: reads the rows to train on, and holds back the test rows.
         name: what messages call the data.
+        files: the tables.
     """
 
     load: Callable[[], tuple[LabelledTable, HeldOut | None]]
@@ -67,6 +70,7 @@ class _Plan:
     model_options: dict[str, Any]
     metric: str | None
     output_names: list[str] | None
+    files: tuple[Path, ...]
 
 
 def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
         table,
         output,
         plan.options,
-        model_options=plan.model_options,
+        model_options=_model_options(plan, request, table),
         output_names=plan.output_names,
         metric=metric,
         held_out=held_out,
@@ -111,9 +115,9 @@ def run_seeds(request: TrainRequest, output: Path, number: int, jobs: int | None
         UserError: the request contradicts itself, or a run failed; the others are finished all the same.
     """
     with needs("train", "training"):
-        from ..training.joining import join_runs
+        from ..training.joining import joined_report
         from ..training.parallel import Run, run_all
-        from ..training.summary import summarize
+        from ..training.summary import best_run, summarize
 
     for option, value in (("--seeds", number), ("--jobs", jobs)):
         if value is not None and value < 1:
@@ -124,20 +128,23 @@ def run_seeds(request: TrainRequest, output: Path, number: int, jobs: int | None
     for seed in range(first, first + number):
         one = replace(request, changes={**request.changes, "seed": seed})
         folder = output / f"seed-{seed}"
-        runs.append(Run(folder.name, train_command(one, folder), folder))
+        runs.append(Run(folder.name, train_command(one, folder), folder, plan.files))
+    if not all(run.is_finished for run in runs):
+        plan.load()  # what is wrong with the table is told once, and before anything is written
     with RunsProgress(len(runs)) as progress:
         failures = run_all(runs, progress, jobs)
     if failures:
         raise UserError(f"{len(failures)} of {number} runs failed: {', '.join(sorted(failures))}")
-    summary = summarize({run.name: run.report() for run in runs})
+    reports = {run.name: run.report() for run in runs}
+    summary = summarize(reports)
     if number > 1:
-        joined = output / ENSEMBLE_FOLDER
-        summary[ENSEMBLE_FOLDER] = asdict(join_runs([run.folder for run in runs], joined, *plan.load()))
-        messages.print(f"{joined}: all seeds as one model, with a spread; score sequences with")
-        messages.print(f"  lyra-hf predict {joined} sequences.csv")
+        joined = joined_report([run.folder for run in runs], output / ENSEMBLE_FOLDER, plan.load)
+        reports[ENSEMBLE_FOLDER] = summary[ENSEMBLE_FOLDER] = joined
     (output / SUMMARY_FILE).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    messages.print(f"{output}: best on validation is {summary['best']}; score sequences with")
-    messages.print(f"  lyra-hf predict {output / summary['best']} sequences.csv")
+    best = best_run(reports)
+    note = ", all seeds as one model with a spread" if best == ENSEMBLE_FOLDER else ""
+    messages.print(f"{output}: best on validation is {best}{note}; score sequences with")
+    messages.print(f"  lyra-hf predict {output / best} sequences.csv")
     return summary
 
 
@@ -170,14 +177,49 @@ def _plan(request: TrainRequest, output: Path) -> _Plan:
         raise UserError("give either a table and --target, or --task with the name of a task")
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file; name a folder to write the model to")
+    _check_model_options(request)
     if request.data == "-":
         raise UserError("training needs a file; standard input can be read only once")
     return _plan_for_task(request, request.task) if request.task is not None else _plan_for_table(request)
 
 
+def _check_model_options(request: TrainRequest) -> None:
+    """Refuse what would be told of only when the table has been read."""
+    pooling, context = (request.model_options.get(name) for name in ("pooling", "pair_context"))
+    if pooling is not None and pooling not in POOLINGS:
+        raise UserError(f"--pooling is one of {', '.join(POOLINGS)}, not {pooling!r}")
+    if pooling is not None and request.per_residue:
+        raise UserError("--pooling makes one vector of a sequence; a model with --per-residue has no use for it")
+    if context is not None and request.task is None and request.pair_column is None:
+        raise UserError("--pair-context is of pairs; name the column of the second sequences with --pair-column")
+    if context is not None and context < 0:
+        raise UserError(f"--pair-context must be at least 0, not {context}")
+
+
+def _model_options(plan: _Plan, request: TrainRequest, table: LabelledTable) -> dict[str, Any]:
+    """The fields of the model, with as many positions as the pooling needs that the user has asked for.
+
+    Raises:
+        UserError: the labels are per residue, which leaves nothing to pool.
+    """
+    pooling = request.model_options.get("pooling")
+    if pooling is None:
+        return plan.model_options
+    if table.head == "residue":
+        raise UserError(f"{plan.name} has labels per residue, which leave nothing to pool; leave out --pooling")
+    positions = 0
+    if pooling == "position" and "train" in table.splits:
+        lengths = table.splits["train"].encoded.lengths
+        if plan.model_options.get("pair_input"):
+            lengths = pair_positions(lengths, plan.model_options.get("pair_context", 0))
+        positions = int(lengths.max())
+    return {**plan.model_options, "num_positions": positions}
+
+
 def _plan_for_task(request: TrainRequest, task: str) -> _Plan:
     told = (request.targets, request.pair_column, request.split_column, request.alphabet, request.problem)
-    if any(told) or request.per_residue or request.column != "sequence":
+    is_told = request.per_residue or request.column != "sequence" or "pair_context" in request.model_options
+    if any(told) or is_told:
         raise UserError("--task says what its table holds; leave out --target, --column, --alphabet and their like")
     if request.configuration not in CONFIGURATIONS:
         raise UserError(f"--configuration is {' or '.join(CONFIGURATIONS)}, not {request.configuration!r}")
@@ -185,8 +227,7 @@ def _plan_for_task(request: TrainRequest, task: str) -> _Plan:
     if recipe.name != task:
         messages.print(f"Task {task} is best as one output of {recipe.name}, which is trained on all of them at once.")
     recipe.table_format(request.fold)  # a fold that is not there, and tables, are told of before anything is done
-    for source in recipe.sources:
-        find_table(source.table, request.data_dir)
+    files = tuple(find_table(source.table, request.data_dir) for source in recipe.sources)
     model_options, options = recipe.configured(request.configuration)
     return _Plan(
         load=lambda: recipe.load(request.data_dir, request.fold),
@@ -195,6 +236,7 @@ def _plan_for_task(request: TrainRequest, task: str) -> _Plan:
         model_options={**model_options, **request.model_options},
         metric=request.metric or recipe.metric,
         output_names=recipe.outputs,
+        files=files,
     )
 
 
@@ -209,6 +251,7 @@ def _plan_for_table(request: TrainRequest) -> _Plan:
         model_options={**({"pair_input": True} if form.pair else {}), **request.model_options},
         metric=request.metric,
         output_names=None,
+        files=(Path(path),),
     )
 
 
@@ -224,6 +267,7 @@ def _table_format(request: TrainRequest) -> TableFormat:
         targets=request.targets,
         sequence=request.column,
         pair=request.pair_column,
+        pair_context=request.model_options.get("pair_context", 0),
         split=split,
         alphabet=request.alphabet,
         head="residue" if request.per_residue else None,

@@ -225,6 +225,7 @@ class Standing:
         paper: what the paper's configuration came to, for the mean over the seeds alone; None if it was not run.
         best: what the best configuration came to: the paper's, if no better one is known. None if it was not run.
         published: the best comparable published figure of every part and output, beside ours.
+        elsewhere: the same of published figures of other rows or by another protocol.
         baselines: the same of simple methods.
     """
 
@@ -232,6 +233,7 @@ class Standing:
     paper: Outcome | None
     best: Outcome | None
     published: list[Comparison]
+    elsewhere: list[Comparison]
     baselines: list[Comparison]
 
     @property
@@ -243,6 +245,11 @@ class Standing:
     def above_published(self) -> bool | None:
         """Whether ours is above the best comparable published figure; None if there is none."""
         return _is_above(self.published)
+
+    @property
+    def above_elsewhere(self) -> bool | None:
+        """The same of figures that are of other rows or by another protocol, where none is comparable."""
+        return None if self.published else _is_above(self.elsewhere)
 
     @property
     def above_baseline(self) -> bool | None:
@@ -299,15 +306,22 @@ def standing(recipe: Recipe, folder: Path) -> Standing:
         paper,
         best,
         compare(outcome, best_of_each_part(recipe, recipe.published)) if outcome else [],
+        compare(outcome, best_of_each_part(recipe, recipe.published, comparable=False)) if outcome else [],
         compare(outcome, best_of_each_part(recipe, recipe.baseline)) if outcome else [],
     )
 
 
-def best_of_each_part(recipe: Recipe, results: Sequence[Result]) -> list[Result]:
-    """The best comparable figure on the task's metric, for every part of the test rows and every output with one."""
+def best_of_each_part(recipe: Recipe, results: Sequence[Result], *, comparable: bool = True) -> list[Result]:
+    """The best figure on the task's metric, for every part of the test rows and every output with one.
+
+    Args:
+        recipe: the task.
+        results: figures of others.
+        comparable: whether those of the same rows and protocol count, or the others.
+    """
     best: dict[tuple[str | None, str | None], Result] = {}
     for result in results:
-        if result.metric == recipe.metric and result.comparable:
+        if result.metric == recipe.metric and result.comparable == comparable:
             key = (result.subset, result.output)
             if key not in best or _is_better(result, best[key]):
                 best[key] = result

@@ -205,8 +205,13 @@ class Recipe:
         if self.test is not None:
             path = find_table(self.test.table, data_folder)
             form = replace(form, targets=self.test.targets, rows=self.test.rows, train_rows={}, split="split")
-            number = len(load_table(path, form, only_split="test").splits["test"].encoded)  # told of now if it is bad
-            held_out = HeldOut(number, lambda: load_table(path, form, only_split="test").splits["test"])
+            rows = load_table(path, form, only_split="test").splits["test"]  # what is wrong with it is told of now
+            held_out = HeldOut(
+                len(rows.encoded),
+                lambda: load_table(path, form, only_split="test").splits["test"],
+                name=str(path),
+                digest=rows.digest(),
+            )
         if held_out is None:
             raise UserError(f"task {self.name}: {paths[0]} has no test rows; it is not the table that the recipe means")
         return table, held_out

@@ -1,5 +1,6 @@
 """A labelled table as what a model is trained and measured on."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..tasks.building.splits import deal, place
 from ..tokenization_lyra import SequenceEncoder
 from .formats import NUMBER_OF_FOLDS, Fold, Head, TableFormat, rows_that_meet
 from .label_columns import LabelReader
+from .places import JoinedColumn, JoinedPlaces, TablePlaces
 
 if TYPE_CHECKING:
     import datasets
@@ -45,6 +47,20 @@ class Rows(NamedTuple):
     encoded: EncodedSequences
     labels: Labels
     subsets: Mapping[str, npt.NDArray[np.bool_]] = MappingProxyType({})
+
+    @property
+    def are_labelled(self) -> bool:
+        """Whether any of them has a label: a class (the number of none is -100), or a number (NaN is none)."""
+        return any(bool(((row >= 0) if row.dtype.kind == "i" else ~np.isnan(row)).any()) for row in self.labels)
+
+    def digest(self) -> str:
+        """What changes where any letter, label or part does."""
+        digest = hashlib.sha256(self.encoded.ids.tobytes() + self.encoded.offsets.tobytes())
+        for row in self.labels:
+            digest.update(f"{row.dtype}{row.shape}".encode() + row.tobytes())
+        for name, flags in sorted(self.subsets.items()):
+            digest.update(name.encode() + flags.tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -99,11 +115,16 @@ class HeldOut:
     Args:
         number: how many there are.
         read: reads them.
+        name: what messages call their table.
+        digest: theirs as it was when they were set aside; None if it is not to be compared.
     """
 
-    def __init__(self, number: int, read: Callable[[], Rows]) -> None:
+    def __init__(
+        self, number: int, read: Callable[[], Rows], *, name: str = "the table", digest: str | None = None
+    ) -> None:
         self.number = number
         self._read: Callable[[], Rows] | None = read
+        self._name, self._digest = name, digest
 
     def open(self, model: Path) -> Rows:
         """The rows.
@@ -112,14 +133,21 @@ class HeldOut:
             model: the folder of the model that will be measured on them.
 
         Raises:
-            UserError: there is no model in that folder yet, or the rows have been read before.
+            UserError: there is no model in that folder yet, or the rows have been read before, or they are not what
+                they were when they were set aside.
         """
         if not (model / SAFE_WEIGHTS_NAME).is_file():
             raise UserError(f"{model} holds no model yet; test rows are read once, when training has ended")
         if self._read is None:
             raise UserError("the test rows have been read already; a model is measured on them once")
         read, self._read = self._read, None
-        return read()
+        rows = read()
+        if self._digest is not None and rows.digest() != self._digest:
+            raise UserError(
+                f"{self._name}: its test rows changed while the model was trained; it is saved in {model} but not "
+                "measured: give the same command again to measure it on the rows as they are now"
+            )
+        return rows
 
 
 def load_table(
@@ -137,24 +165,26 @@ def load_table(
         UserError: a column is missing, a sequence has a letter outside the alphabet or is empty, a label is not what
             the others are; the message names the row.
     """
+    places: TablePlaces
     if not isinstance(path, str | Path):
-        table, form, path = join_tables([Path(one) for one in path], form)
+        table, form, places = join_tables([Path(one) for one in path], form)
     else:
+        places = TablePlaces(path)
         if len(set(form.targets)) < len(form.targets):
             raise UserError(f"a target column is named twice: {', '.join(form.targets)}")
         table = read_columns(path, form.columns)
     if only_split is not None:
         only_split = _SPLIT_NAMES.get(only_split.strip().lower(), only_split)
     if table.num_rows == 0:
-        raise UserError(f"{path}: the table has no rows")
-    texts = _texts(table, form.sequence, path)
+        raise UserError(f"{places}: the table has no rows")
+    texts = _texts(table, form.sequence, places)
     if form.pair:
-        texts = [one + other for one, other in zip(texts, _texts(table, form.pair, path), strict=True)]
+        texts = [one + other for one, other in zip(texts, _texts(table, form.pair, places), strict=True)]
     alphabet = form.alphabet or guess_alphabet(texts)
-    splits = np.array(_splits(table, form, texts, path))
+    splits = np.array(_splits(table, form, texts, places))
     if only_split is not None and only_split not in splits:
         there_are = ", ".join(sorted(set(splits.tolist()) - {""}))
-        raise UserError(f"{path}: no row has the split {only_split!r}; there are {there_are}")
+        raise UserError(f"{places}: no row has the split {only_split!r}; there are {there_are}")
     is_chosen = splits != "" if only_split is None else splits == only_split
     chosen = np.flatnonzero(is_chosen)
 
@@ -163,12 +193,12 @@ def load_table(
     read = table.filter(pa.array(is_chosen))
     second = read[form.pair] if form.pair else None
     encoded = encode_rows(
-        encoder, read[form.sequence], second, lambda row: f"{path}, row {chosen[row] + 1}", form.pair_context
+        encoder, read[form.sequence], second, lambda row: places.row(int(chosen[row])), form.pair_context
     )
 
     per_row = pair_positions(encoded.lengths, form.pair_context) if form.pair else encoded.lengths
     lengths = dict(zip(chosen.tolist(), per_row.tolist(), strict=True))
-    head, problem_type, names, labels = LabelReader(path, form, lengths).read(table)
+    head, problem_type, names, labels = LabelReader(places, form, lengths).read(table)
     members = {name: rows_that_meet(conditions, table) for name, conditions in form.subsets.items()}
     return LabelledTable(
         alphabet=alphabet,
@@ -190,17 +220,35 @@ def load_table(
 def load_for_training(
     path: str | Path | Sequence[str | Path], form: TableFormat
 ) -> tuple[LabelledTable, HeldOut | None]:
-    """A table to train on, and its test rows, if there are any, held back; arguments and errors as of `load_table`."""
+    """A table to train on, and its test rows, if there are any, held back.
+
+    Arguments and errors are those of `load_table`; a split in which no row has a label is an error too, so that of test
+    rows it is told before time is spent on training.
+    """
     table = load_table(path, form)
+    name = str(path) if isinstance(path, str | Path) else " + ".join(map(str, path))
+    for split, rows in table.splits.items():
+        if not rows.are_labelled:
+            advice = "label some of them, or leave their split empty"
+            raise UserError(
+                f"{name}: no row of the split {split!r} has a label in {', '.join(form.targets)} (it has "
+                f"{len(rows.labels):,} row(s)); {'label more rows' if form.split is None else advice}"
+            )
     if "test" not in table.splits:
         return table, None
     classes = tuple(table.output_names) if table.problem_type == "single_label_classification" else None
     found = replace(form, alphabet=table.alphabet, head=table.head, problem_type=table.problem_type, classes=classes)
-    number = len(table.splits["test"].encoded)
-    return table.for_training(), HeldOut(number, lambda: load_table(path, found, only_split="test").splits["test"])
+    test = table.splits["test"]
+    held_out = HeldOut(
+        len(test.encoded),
+        lambda: load_table(path, found, only_split="test").splits["test"],
+        name=name,
+        digest=test.digest(),
+    )
+    return table.for_training(), held_out
 
 
-def join_tables(paths: Sequence[Path], form: TableFormat) -> tuple[pa.Table, TableFormat, str]:
+def join_tables(paths: Sequence[Path], form: TableFormat) -> tuple[pa.Table, TableFormat, JoinedPlaces]:
     """Several tables as one, with a row for each different sequence and a column for each table's target.
 
     Args:
@@ -208,7 +256,7 @@ def join_tables(paths: Sequence[Path], form: TableFormat) -> tuple[pa.Table, Tab
         form: the targets are one column of each table, in order; the tables share the other columns' names.
 
     Returns:
-        The table, what its columns hold, and what messages call it. Its targets are called as their files.
+        The table, what its columns hold, and what messages call its rows. Its targets are called as their files.
 
     Raises:
         UserError: there is not one target for each table, or a sequence is in different splits, or twice in a table.
@@ -220,12 +268,11 @@ def join_tables(paths: Sequence[Path], form: TableFormat) -> tuple[pa.Table, Tab
     targets = tuple(path.stem for path in paths)
     if len({*targets, form.sequence, form.split}) < len(targets) + 2:
         raise UserError(f"tables that are joined need different names: {', '.join(targets)}")
-    name = " + ".join(str(path) for path in paths)
     splits: dict[str, str] = {}
     values: list[dict[str, Any]] = []
     for path, target in zip(paths, form.targets, strict=True):
         table = read_columns(path, [form.sequence, target, form.split])
-        of_table: dict[str, Any] = {}
+        of_table: dict[str, Any] = {}  # in the order of the table's rows
         rows = zip(*(table[column].to_pylist() for column in (form.sequence, form.split, target)), strict=True)
         for row, (sequence, split, value) in enumerate(rows):
             if splits.setdefault(sequence, split) != split:
@@ -235,9 +282,12 @@ def join_tables(paths: Sequence[Path], form: TableFormat) -> tuple[pa.Table, Tab
             of_table[sequence] = value
         values.append(of_table)
     columns: dict[str, list[Any]] = {form.sequence: list(splits), form.split: list(splits.values())}
-    for target, of_table in zip(targets, values, strict=True):
+    places: dict[str, JoinedColumn] = {}
+    for target, path, column, of_table in zip(targets, paths, form.targets, values, strict=True):
         columns[target] = [of_table.get(sequence) for sequence in splits]
-    return pa.table(columns), replace(form, targets=targets), name
+        row_of = {sequence: row for row, sequence in enumerate(of_table)}
+        places[target] = JoinedColumn(path, column, [row_of.get(sequence) for sequence in splits])
+    return pa.table(columns), replace(form, targets=targets), JoinedPlaces(places)
 
 
 def guess_alphabet(sequences: Sequence[str]) -> str:
@@ -253,18 +303,19 @@ def random_split(sequence: str) -> str:
     return deal((0.8, 0.9, 1), SPLITS, place(sequence.upper()))
 
 
-def _texts(table: pa.Table, column: str, path: str | Path) -> list[str]:
+def _texts(table: pa.Table, column: str, places: TablePlaces) -> list[str]:
     values = table[column].to_pylist()
     for index, value in enumerate(values):
         if not isinstance(value, str):
-            raise UserError(f"{path}, row {index + 1}: {column!r} is {value!r}, not a sequence")
+            raise UserError(f"{places.cell(index, column)} is {value!r}, not a sequence")
     return values
 
 
-def _splits(table: pa.Table, form: TableFormat, sequences: list[str], path: str | Path) -> list[str]:
+def _splits(table: pa.Table, form: TableFormat, sequences: list[str], places: TablePlaces) -> list[str]:
     """The split of each row; the empty string for a row that is in none.
 
-    Where a column of splits names no row to validate on, a tenth of those to train on is taken, by their hash.
+    Where no row is there to validate on, a tenth of the sequences to train on is taken, by their hash; one at least if
+    there are two.
     """
     counts, trains = rows_that_meet(form.rows, table), rows_that_meet(form.train_rows, table)
     if form.split is None:
@@ -272,21 +323,27 @@ def _splits(table: pa.Table, form: TableFormat, sequences: list[str], path: str 
     elif isinstance(form.split, Fold):
         folds = table[form.split.column].to_pylist()
         splits = [
-            form.split.split_of(_fold_number(fold, row, path)) if counts[row] else "" for row, fold in enumerate(folds)
+            form.split.split_of(_fold_number(fold, row, places)) if counts[row] else ""
+            for row, fold in enumerate(folds)
         ]
     else:
         values = table[form.split].to_pylist()
-        splits = [_split_name(value, row, path) if counts[row] else "" for row, value in enumerate(values)]
+        splits = [_split_name(value, row, places) if counts[row] else "" for row, value in enumerate(values)]
     splits = [split if counts[row] and (split == "test" or trains[row]) else "" for row, split in enumerate(splits)]
     if "train" in splits and "validation" not in splits:
+        to_train_on = {text.upper() for text, split in zip(sequences, splits, strict=True) if split == "train"}
+        in_order = sorted((place(text), text) for text in to_train_on)
+        number = sum(at < _VALIDATION_SHARE for at, _ in in_order)
+        number = min(max(1, number), len(in_order) - 1)  # some must be left to train on
+        chosen = {text for _, text in in_order[:number]}
         splits = [
-            "validation" if split == "train" and place(sequence.upper()) < _VALIDATION_SHARE else split
-            for split, sequence in zip(splits, sequences, strict=True)
+            "validation" if split == "train" and text.upper() in chosen else split
+            for split, text in zip(splits, sequences, strict=True)
         ]
     return splits
 
 
-def _fold_number(value: Any, row: int, path: str | Path) -> int | None:
+def _fold_number(value: Any, row: int, places: TablePlaces) -> int | None:
     """The number of a row's fold, None where it has none; text files hold texts, and gaps make floats of numbers."""
     value = LabelReader.parse(value)
     if value is None:
@@ -296,12 +353,12 @@ def _fold_number(value: Any, row: int, path: str | Path) -> int | None:
     except (TypeError, ValueError):
         number = -1
     if number not in range(NUMBER_OF_FOLDS):
-        raise UserError(f"{path}, row {row + 1}: the fold {value!r} is none of 0 to {NUMBER_OF_FOLDS - 1}")
+        raise UserError(f"{places.row(row)}: the fold {value!r} is none of 0 to {NUMBER_OF_FOLDS - 1}")
     return int(number)
 
 
-def _split_name(value: Any, row: int, path: str | Path) -> str:
+def _split_name(value: Any, row: int, places: TablePlaces) -> str:
     name = "" if value is None else str(value).strip().lower()
     if name and name not in _SPLIT_NAMES:
-        raise UserError(f"{path}, row {row + 1}: the split {value!r} is none of {', '.join(SPLITS)}")
+        raise UserError(f"{places.row(row)}: the split {value!r} is none of {', '.join(SPLITS)}")
     return _SPLIT_NAMES.get(name, "")

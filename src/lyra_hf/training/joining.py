@@ -1,7 +1,7 @@
 """Models of several seeds as one ensemble: nothing is trained again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,34 @@ from ..inference.loading import load_model
 from .data import HeldOut, LabelledTable
 from .finetune import REPORT_FILE, TrainingReport, save_and_measure
 from .options import TrainingOptions
+
+
+def joined_report(
+    folders: Sequence[Path], output: Path, load: Callable[[], tuple[LabelledTable, HeldOut | None]]
+) -> dict[str, Any]:
+    """The report of the ensemble of some runs, which is made unless it is there.
+
+    Args:
+        folders: the runs, as of `join_runs`.
+        output: the folder of the ensemble.
+        load: reads the rows that the runs were trained on, and holds back the test rows; is called if they are needed.
+
+    Raises:
+        UserError: the models cannot be joined.
+    """
+    if not is_joined(folders, output):
+        join_runs(folders, output, *load())
+    return _report(output)
+
+
+def is_joined(folders: Sequence[Path], output: Path) -> bool:
+    """Whether the ensemble of some runs is there: of these seeds and no others, and newer than all of them."""
+    if not (output / REPORT_FILE).is_file():
+        return False
+    if sorted(_report(output)["options"]["seed"]) != sorted(_report(folder)["options"]["seed"] for folder in folders):
+        return False
+    newest = max((folder / REPORT_FILE).stat().st_mtime_ns for folder in folders)
+    return (output / REPORT_FILE).stat().st_mtime_ns > newest
 
 
 def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_out: HeldOut | None) -> TrainingReport:
@@ -27,7 +55,7 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
     Raises:
         UserError: the runs are fewer than two, or differ in more than their seed.
     """
-    reports = [json.loads((folder / REPORT_FILE).read_text(encoding="utf-8")) for folder in folders]
+    reports = [_report(folder) for folder in folders]
     if any(_but_seed(report) != _but_seed(reports[0]) for report in reports):
         raise UserError("the models cannot be joined: their runs had different training options or metrics")
     models = [load_model(str(folder)) for folder in folders]
@@ -47,6 +75,12 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
         minutes=round(sum(report["minutes"] for report in reports), 2),
         options={**reports[0]["options"], "seed": [report["options"]["seed"] for report in reports]},
     )
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    """The report that a run, or a joining, has left."""
+    report: dict[str, Any] = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    return report
 
 
 def _but_seed(report: Mapping[str, Any]) -> tuple[TrainingOptions, str]:

@@ -1,7 +1,6 @@
 """Reads the target columns of a table: numbers, classes, several labels at once, per sequence or per residue."""
 
 import json
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow as pa
 from ..errors import UserError
 from ..inference.results import ProblemType
 from .formats import Head, TableFormat
+from .places import TablePlaces
 
 _MOST_CLASSES = 50  # more whole numbers than this are counts, not classes
 _LARGEST = float(np.finfo(np.float32).max)
@@ -38,13 +38,13 @@ class LabelReader:
     """Reads the target columns of the rows that count.
 
     Args:
-        path: what messages call the table.
+        places: what messages call the table and its rows.
         form: which columns hold what.
         lengths: the residues of each row that counts, by the row's number.
     """
 
-    def __init__(self, path: str | Path, form: TableFormat, lengths: dict[int, int]) -> None:
-        self.path, self.form, self.lengths = path, form, lengths
+    def __init__(self, places: TablePlaces, form: TableFormat, lengths: dict[int, int]) -> None:
+        self.places, self.form, self.lengths = places, form, lengths
         self.columns = list(form.targets)
         if form.bits:
             self.columns = [f"{form.targets[0]} bit {bit}" for bit in range(form.bits)]
@@ -56,10 +56,20 @@ class LabelReader:
         is_list = any(isinstance(cell, list) for row in cells.values() for cell in row)
         head: Head = self.form.head or ("residue" if is_list else "sequence")
         if head == "residue":
-            cells = {index: [self.per_residue(index, cell) for cell in row] for index, row in cells.items()}
+            cells = {
+                index: [
+                    self.per_residue(index, cell, column) for column, cell in zip(self.form.targets, row, strict=True)
+                ]
+                for index, row in cells.items()
+            }
         elif is_list:
-            index = next(index for index, row in cells.items() if any(isinstance(cell, list) for cell in row))
-            raise self.fault(index, "is a list; one label per sequence was expected")
+            index, column = next(
+                (index, column)
+                for index, row in cells.items()
+                for column, cell in zip(self.form.targets, row, strict=True)
+                if isinstance(cell, list)
+            )
+            raise self.fault(index, "is a list; one label per sequence was expected", column)
         if self.form.threshold is not None or self.form.bits:
             cells = {index: self.derived(index, row[0]) for index, row in cells.items()}
         problem_type = self.form.problem_type or self.guess_problem_type(cells, head)
@@ -70,7 +80,7 @@ class LabelReader:
             }
         if problem_type == "single_label_classification":
             if len(self.form.targets) > 1:
-                raise UserError(f"{self.path}: several target columns are numbers or labels of 0 and 1, not classes")
+                raise UserError(f"{self.places}: several target columns are numbers or labels of 0 and 1, not classes")
             names = list(self.form.classes or self.class_names(cells, head))
             classes = {index: self.class_numbers(index, row, names) for index, row in cells.items()}
             return ReadLabels(head, problem_type, names, classes)
@@ -81,15 +91,17 @@ class LabelReader:
     def check_numbers(self, labels: dict[int, npt.NDArray[Any]], problem_type: ProblemType) -> None:
         """Refuse labels of which there is none, and those of several labels at once that are not 0 or 1."""
         if all(np.isnan(values).all() for values in labels.values()):
-            raise UserError(f"{self.path}: no row has a label in {', '.join(self.form.targets)}")
+            raise UserError(f"{self.places}: no row has a label in {', '.join(self.form.targets)}")
         if problem_type == "multi_label_classification":
             for index, values in labels.items():
-                if not np.isin(values[~np.isnan(values)], (0, 1)).all():
-                    raise self.fault(index, "has a label that is neither 0 nor 1")
+                is_wrong = ~np.isnan(values) & ~np.isin(values, (0, 1))
+                if is_wrong.any():
+                    outputs = is_wrong.reshape(-1, len(self.columns)).any(0)
+                    raise self.fault(index, "has a label that is neither 0 nor 1", self.columns[int(outputs.argmax())])
 
     def fault(self, index: int, problem: str, column: str | None = None) -> UserError:
         """The error of one row."""
-        return UserError(f"{self.path}, row {index + 1}: {column or self.form.targets[0]!r} {problem}")
+        return UserError(f"{self.places.cell(index, column or self.form.targets[0])} {problem}")
 
     @staticmethod
     def parse(cell: Any) -> Any:
@@ -105,12 +117,12 @@ class LabelReader:
                 return cell
         return cell
 
-    def per_residue(self, index: int, cell: Any) -> list[Any]:
+    def per_residue(self, index: int, cell: Any, column: str) -> list[Any]:
         """One label per residue: from a list, or a text with a character for each; the end may be unlabelled."""
         length = self.lengths[index]
         values = list(cell) if isinstance(cell, list | str) else [cell] if cell is not None else []
         if len(values) > length:
-            raise self.fault(index, f"has {len(values)} labels for {length} residues")
+            raise self.fault(index, f"has {len(values)} labels for {length} residues", column)
         values = [None if value != value else value for value in values]  # NaN, as `parse` does where there is one
         return values + [None] * (length - len(values))
 
@@ -158,9 +170,9 @@ class LabelReader:
         values = [value for row in cells.values() for value in (row[0] if head == "residue" else row)]
         names = {_as_class(value) for value in values if value not in (None, "")}
         if not names:
-            raise UserError(f"{self.path}: no row has a label in {self.form.targets[0]}")
+            raise UserError(f"{self.places}: no row has a label in {self.form.targets[0]}")
         if len(names) == 1:
-            raise UserError(f"{self.path}: {self.form.targets[0]!r} has one class only, {names.pop()!r}")
+            raise UserError(f"{self.places}: {self.form.targets[0]!r} has one class only, {names.pop()!r}")
         return sorted(names, key=lambda name: (0, int(name), "") if name.lstrip("-").isdigit() else (1, 0, name))
 
     def class_numbers(self, index: int, row: list[Any], names: list[str]) -> npt.NDArray[np.int64]:

@@ -5,6 +5,7 @@ equal bits on machines of any size. To import the libraries takes longer than ma
 process that has done it, where the system is made for that.
 """
 
+import hashlib
 import json
 import os
 import shlex
@@ -17,15 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from ..checkpoints.folders import write_text
 from ..errors import UserError
 from .finetune import REPORT_FILE
-from .server import ServedProcess, Server
+from .server import ServedProcess, Server, python_command
 
 LOG_FILE = "log.txt"
+DATA_FILE = "data.json"  # the digest of each file that a run reads, as it was when the run started
 _TOLD = "lyra-hf: "  # begins the line in which the command line says what is wrong
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 # Windows cannot fork, and system libraries of macOS that numpy and torch use may crash where they are used in a fork.
 _FORKS = sys.platform == "linux"
+_RUN_MODULE = "import runpy; del sys.argv[0]; runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 _Process: TypeAlias = ServedProcess | subprocess.Popen[str]
 
 
@@ -38,11 +42,13 @@ class Run:
         command: a module, run as by `python -m`, and its arguments; it writes a training report into the folder as the
             last thing it does.
         folder: where it writes; what it says on standard error is kept there too.
+        data: the files that it reads; a finished run is not taken for one on other contents.
     """
 
     name: str
     command: tuple[str, ...]
     folder: Path
+    data: tuple[Path, ...] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -85,16 +91,15 @@ def run_all(runs: Sequence[Run], watcher: Watcher, jobs: int | None = None) -> d
         Of the runs that failed, by name, the reason in one line.
 
     Raises:
-        UserError: a folder holds a finished run of another command.
+        UserError: a folder holds a finished run of another command, or on another content of its files.
     """
+    digests = {path: _digest(path) for run in runs for path in run.data}
     for run in runs:
-        if run.is_finished and _logged_command(run) != _title(run):
-            raise UserError(
-                f"{run.folder} holds a finished run of another command; delete that folder, or name another one"
-            )
+        if run.is_finished:
+            _check_finished(run, digests)
     failures: dict[str, str] = {}
     with _Processes() as processes, ThreadPoolExecutor(jobs or cores()) as pool:
-        futures = {pool.submit(_make, run, watcher, processes): run.name for run in runs}
+        futures = {pool.submit(_make, run, watcher, processes, digests): run.name for run in runs}
         try:
             for future in as_completed(futures):
                 failure = future.result()
@@ -150,7 +155,7 @@ class _Processes:
 
 def _start_afresh(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", *command],
+        [*python_command(_RUN_MODULE), *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -161,12 +166,39 @@ def _start_afresh(command: Sequence[str], environment: Mapping[str, str]) -> "su
     )
 
 
-def _make(run: Run, watcher: Watcher, processes: _Processes) -> str | None:
+def _check_finished(run: Run, digests: Mapping[Path, str]) -> None:
+    """Refuse a finished run that the command and the files of today would not give again."""
+    rest = "delete that folder, or name another one"
+    if _logged_command(run) != _title(run):
+        raise UserError(f"{run.folder} holds a finished run of another command; {rest}")
+    try:
+        known = json.loads((run.folder / DATA_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:  # a run from before there was such a file
+        return
+    for path in run.data:
+        if known.get(str(path), digests[path]) != digests[path]:
+            raise UserError(f"{run.folder} holds a finished run on {path} as it was before it changed; {rest}")
+
+
+def _digest(path: Path) -> str:
+    """Of a file's content; of a file that cannot be read, which the run will say, the empty string."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def _make(run: Run, watcher: Watcher, processes: _Processes, digests: Mapping[Path, str]) -> str | None:
     """Make a run unless it is finished; the reason if it fails."""
     failure = None
     if not run.is_finished:
         watcher.started(run)
         run.folder.mkdir(parents=True, exist_ok=True)
+        write_text(run.folder / DATA_FILE, json.dumps({str(path): digests[path] for path in run.data}) + "\n")
         try:
             process = processes.start(run.command)
         except OSError as error:
@@ -192,6 +224,8 @@ def _follow(run: Run, watcher: Watcher, process: _Process) -> str | None:
         except BaseException:
             process.terminate()  # or leaving it would wait for its end
             raise
+    if isinstance(process, ServedProcess):
+        last = last or process.note
     if process.returncode == 0 and run.is_finished:
         return None
     if last.startswith(_TOLD):

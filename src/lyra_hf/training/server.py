@@ -1,7 +1,7 @@
 """Runs of Python modules that start at once: a server has the libraries loaded and forks itself for each of them.
 
-Three processes take part in a run. The program that wants it, by way of `Server`; the server, this module as a program,
-which forks for every order; and that fork, the keeper of the run, which forks once more, for the run itself. The keeper
+Three processes take part in a run. The program that wants it, by way of `Server`; the server, which is `main` here and
+forks for every order; and that fork, the keeper of the run, which forks once more, for the run itself. The keeper
 waits for the run's end and tells its status over a socket. Where the other end of that socket closes first, because it
 was asked to or because the program that held it has died of whatever signal, the keeper ends the run. The server holds
 nothing but imports, so that runs share no state, and the run leaves through the interpreter as any program does.
@@ -20,8 +20,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 _PRELOADED = (
@@ -31,7 +32,21 @@ _PRELOADED = (
     "scipy.stats",  # this and the next are else imported when the first metrics are computed
     "sklearn.metrics",
 )
+_LAST_BREATH = 1.0  # seconds
+_LAST_BYTES = 4096
 _UNKNOWN_STATUS = 255  # of a run whose keeper, or the server before it, was killed
+
+
+def python_command(program: str) -> list[str]:
+    """The command of a Python process that finds modules where this one finds them.
+
+    Python itself would look in the current folder first, and take a user's `random.py` for the library.
+
+    Args:
+        program: the text of the program, after which its arguments may follow.
+    """
+    places = [place for place in sys.path if isinstance(place, str)]
+    return [sys.executable, "-c", f"import sys; sys.path[:] = {places!r}; {program}"]
 
 
 class ServedProcess:
@@ -40,12 +55,17 @@ class ServedProcess:
     Args:
         link: the socket to the keeper; nothing is sent on it after the command.
         stderr: file descriptor of what the run writes to standard error.
+        last_words: gives the line with which the server has ended, if it has.
+
+    Attributes:
+        note: what is known of the end of a run that could not say it itself.
     """
 
-    def __init__(self, link: socket.socket, stderr: int) -> None:
-        self._link = link
+    def __init__(self, link: socket.socket, stderr: int, last_words: Callable[[], str]) -> None:
+        self._link, self._last_words = link, last_words
         self.stderr = os.fdopen(stderr, encoding="utf-8", errors="replace")
         self.returncode: int | None = None
+        self.note = ""
 
     def terminate(self) -> None:
         """End the run with SIGTERM, unless it has ended."""
@@ -63,6 +83,8 @@ class ServedProcess:
                 status = self._link.recv(16)
             except ConnectionResetError:  # nobody has read the command
                 status = b""
+        if not status:
+            self.note = self._last_words()
         self.returncode = int(status or _UNKNOWN_STATUS)
 
 
@@ -75,12 +97,13 @@ class Server:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._control, theirs = socket.socketpair()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # no pipe, which would have to be read lest it fill up
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [*python_command(f"from {__name__} import main; main()"), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # what is wrong with a library is told by the run that imports it again
+                stderr=self._said,
                 env=environment,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
@@ -97,7 +120,7 @@ class Server:
         """
         link, theirs = socket.socketpair()
         reader, writer = os.pipe()
-        process = ServedProcess(link, reader)
+        process = ServedProcess(link, reader, self._last_words)
         with (
             theirs,
             os.fdopen(writer, "wb"),
@@ -112,6 +135,17 @@ class Server:
         self._control.close()
         self._process.terminate()
         self._process.wait()
+        self._said.close()
+
+    def _last_words(self) -> str:
+        """The last line that the server has written to standard error, if it has ended; else nothing."""
+        try:
+            self._process.wait(_LAST_BREATH)  # its sockets close before it ends
+        except subprocess.TimeoutExpired:
+            return ""
+        said = os.pread(self._said.fileno(), _LAST_BYTES, max(0, os.fstat(self._said.fileno()).st_size - _LAST_BYTES))
+        lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+        return lines[-1] if lines else ""
 
 
 def _serve(control: socket.socket) -> list[str] | None:
@@ -192,7 +226,3 @@ def main() -> None:
         except SystemExit as end:
             leave.status = end.code if isinstance(end.code, int) else int(end.code is not None)
             raise
-
-
-if __name__ == "__main__":
-    main()

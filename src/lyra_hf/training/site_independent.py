@@ -214,7 +214,9 @@ def covariance_between(one: Sites, other: Sites, shape: tuple[int, int], prior: 
         if part.like_letters:
             letters = get_alphabet(alphabet).letters
             alike = similarity(letters, _WIDTH)
-            of_letters = np.asarray(np.kron(np.eye(shape[1] // len(letters)), alike))  # a pair's sequences by themselves
+            of_letters = np.asarray(
+                np.kron(np.eye(shape[1] // len(letters)), alike)
+            )  # a pair's sequences by themselves
         total += of_sites[np.ix_(one.position, other.position)] * of_letters[np.ix_(one.letter, other.letter)]
     return total
 
