@@ -118,7 +118,7 @@ class TestEveryRecipe:
     def test_the_table_format_is_the_recipes(self, name):
         recipe = load_recipe(name)
         form = recipe.table_format()
-        same = ("targets", "sequence", "pair", "alphabet", "head", "problem_type", "threshold")
+        same = ("targets", "sequence", "pair", "alphabet", "head", "problem_type", "threshold", "zeros_are_missing")
         for field in (*same, "rows", "train_rows", "subsets"):
             assert getattr(form, field) == getattr(recipe, field)
         single = recipe.problem_type == "single_label_classification"

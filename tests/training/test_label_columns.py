@@ -137,3 +137,18 @@ class TestNumbers:
     def test_classes_are_of_one_column(self):
         with pytest.raises(UserError, match="several target columns are numbers or labels of 0 and 1, not classes"):
             read({"a": ["x", "y"], "b": ["x", "y"]}, problem_type="single_label_classification")
+
+
+ZEROS = [[0, 0.0], [0, 1], [None, 0], [], [-1, 1]]
+
+
+class TestRowsThatWereNotMeasured:
+    """All labels of a row are 0: so the file says that there are none."""
+
+    def test_have_no_labels_where_that_is_told(self):
+        found = read({"y": ZEROS}, lengths=[2] * 5, zeros_are_missing=True, head="residue")
+        assert values(found) == [[None, None], [0, 1], [None, 0], [None, None], [-1, 1]]
+
+    def test_are_rows_like_others_else(self):
+        found = read({"y": ZEROS}, lengths=[2] * 5, head="residue")
+        assert values(found)[0] == [0, 0]

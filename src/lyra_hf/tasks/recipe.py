@@ -88,6 +88,7 @@ class Recipe:
         folds: in place of `split`, the column of folds for a cross-validation.
         threshold: makes two classes of numbers, 1 above it.
         bits: whether the label is a bit mask, with a bit for each output.
+        zeros_are_missing: whether a row was not measured where its labels per residue are all 0.
         head: one label per sequence or per residue.
         rows: conditions that rows meet.
         train_rows: further conditions on rows to train on and to validate on.
@@ -125,6 +126,7 @@ class Recipe:
     folds: str | None = None
     threshold: float | None = None
     bits: bool = False
+    zeros_are_missing: bool = False
     head: Head = "sequence"
     rows: RowFilter = field(default_factory=dict)
     train_rows: RowFilter = field(default_factory=dict)
@@ -188,6 +190,7 @@ class Recipe:
             classes=tuple(self.outputs) if self.problem_type == "single_label_classification" else None,
             threshold=self.threshold,
             bits=len(self.outputs) if self.bits else 0,
+            zeros_are_missing=self.zeros_are_missing,
             rows=self.rows,
             train_rows=self.train_rows,
             subsets=self.subsets,

@@ -123,6 +123,7 @@ class TableFormat:
         classes: the classes in order, or None to take those there are, sorted.
         threshold: makes two classes of numbers: 1 above it, 0 up to it.
         bits: the outputs are the bits of one column of whole numbers, the lowest first: how many; 0 for no such thing.
+        zeros_are_missing: whether a row was not measured where its labels per residue are all 0.
         rows: conditions that rows of any split meet, or they do not count.
         train_rows: further conditions on the rows to train on and to validate on.
         subsets: parts of the rows that are measured by themselves too, by name.
@@ -139,6 +140,7 @@ class TableFormat:
     classes: tuple[str, ...] | None = None
     threshold: float | None = None
     bits: int = 0
+    zeros_are_missing: bool = False
     rows: RowFilter = field(default_factory=dict)
     train_rows: RowFilter = field(default_factory=dict)
     subsets: Mapping[str, RowFilter] = field(default_factory=dict)

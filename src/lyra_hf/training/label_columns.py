@@ -124,6 +124,8 @@ class LabelReader:
         if len(values) > length:
             raise self.fault(index, f"has {len(values)} labels for {length} residues", column)
         values = [None if value != value else value for value in values]  # NaN, as `parse` does where there is one
+        if self.form.zeros_are_missing and all(value == 0 for value in values):
+            values = []
         return values + [None] * (length - len(values))
 
     def derived(self, index: int, cell: Any) -> list[Any]:
