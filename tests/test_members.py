@@ -384,6 +384,14 @@ class TestTakingApartAndPuttingTogether:
         with pytest.raises(ValueError, match=r"label scale; these differ in classifier\.label_scale\.mean"):
             LyraForRegression.from_members([one, other])
 
+    def test_models_with_another_kind_of_head_are_refused(self) -> None:
+        residue = [build(LyraForTokenClassification, problem_type="regression") for _ in range(2)]
+        with pytest.raises(ValueError, match="LyraForTokenClassification is no member of a LyraForRegression"):
+            LyraForRegression.from_members(residue)
+        general = [build(LyraForSequenceClassification, problem_type="regression") for _ in range(2)]
+        assert isinstance(LyraForRegression.from_members(general), LyraForRegression)
+
+
     @pytest.mark.parametrize("number", [0, 1])
     def test_fewer_than_two_are_refused(self, number: int) -> None:
         with pytest.raises(ValueError, match=f"at least two members, not {number}"):

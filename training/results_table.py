@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
-from lyra_hf.tasks.outcomes import Comparison, Outcome, Spread, Standing, headline, standing
+from lyra_hf.tasks.outcomes import Comparison, Outcome, Spread, Standing, best_configuration, headline, standing
 from lyra_hf.tasks.recipe import Recipe, Result, load_recipe, recipe_names
 
 ROOT = Path(__file__).absolute().parents[1]
@@ -93,14 +93,20 @@ def _count(flags: Sequence[bool | None]) -> str:
 
 
 def _area(area: str, standings: Sequence[Standing]) -> list[str]:
-    lines = [f"## {area}\n", "| " + " | ".join(_HEADINGS) + " |", "|---|---|---|---|---|---|---|---:|---:|---:|---:|"]
-    lines += ["| " + " | ".join(_cells(one)) + " |" for one in standings]
+    parts = [f"## {area}"]
+    trained = {one.recipe.name: _cells(one, one.outcome) for one in standings if one.outcome is not None}
+    if trained:
+        lines = ["| " + " | ".join(_HEADINGS) + " |", "|---|---|---|---|---|---|---|---:|---:|---:|---:|"]
+        parts.append("\n".join([*lines, *("| " + " | ".join(cells) + " |" for cells in trained.values())]))
     notes = _notes(standings)
-    return ["\n".join(lines), *(["\n".join(notes)] if notes else [])]
+    others = [f"`{one.recipe.name}`" for one in standings if one.recipe.name not in trained]
+    if others:
+        notes.append(f"- Not trained yet: {', '.join(others)}")
+    return [*parts, *(["\n".join(notes)] if notes else [])]
 
 
-def _cells(one: Standing) -> list[str]:
-    recipe, outcome = one.recipe, one.outcome
+def _cells(one: Standing, outcome: Outcome) -> list[str]:
+    recipe = one.recipe
     published = headline(one.published)
     rows = " / ".join(f"{number:,}" for number in recipe.size)
     return [
@@ -111,16 +117,16 @@ def _cells(one: Standing) -> list[str]:
         _best(one),
         _theirs(headline(one.baselines), with_method=False),
         _theirs(published, with_method=True),
-        f"{outcome.parameters:,}" if outcome else "",
+        f"{outcome.parameters:,}",
         f"{published.ratio:,.0f}" if published and published.ratio else "",
-        _minutes(outcome) if outcome else "",
-        str(len(outcome.seeds)) if outcome else "not trained",
+        _minutes(outcome),
+        str(len(outcome.seeds)),
     ]
 
 
 def _best(one: Standing) -> str:
     """The best configuration: the ensemble and its seeds, or the seeds alone."""
-    is_the_papers = one.recipe.training is None and one.best is not None
+    is_the_papers = best_configuration(one.recipe) == "paper" and one.recipe.joint is None and one.best is not None
     if one.best is None or one.best.joined is None:
         return "as paper" if is_the_papers else _ours(one.best)
     return f"{_ours(one.best)}; seeds {'as paper' if is_the_papers else _figure(one.best.of_seeds)}"

@@ -98,11 +98,14 @@ def put_together(cls: type[Model], models: Sequence[PreTrainedModel]) -> Model:
     """The ensemble whose members are some single models.
 
     Raises:
-        ValueError: they are fewer than two, or differ in more than their parameters.
+        ValueError: they are fewer than two, have another kind of head, or differ in more than their parameters.
     """
     if len(models) < 2:
         raise ValueError(f"an ensemble has at least two members, not {len(models)}")
     first = models[0]
+    for model in models:
+        if not (isinstance(model, cls) or issubclass(cls, type(model))):
+            raise ValueError(f"a {type(model).__name__} is no member of a {cls.__name__}: its head is another one")
     for name in (*LyraConfig.__annotations__, "problem_type", "id2label"):
         if any(getattr(model.config, name) != getattr(first.config, name) for model in models):
             raise ValueError(f"the members of an ensemble are of one configuration; these differ in {name}")

@@ -133,4 +133,9 @@ def test_where_nothing_better_is_known_the_best_is_as_the_paper(recipe, page_of)
     plain = replace(recipe, training=None)
     found = cells(page_of(plain, made_report(0.5, 0.6, minutes=0.2), configuration="paper"))
     assert (found[3], found[4], found[9]) == ("0.600", "as paper", "below 1")
-    assert cells(page([standing(plain, RESULTS / "nowhere")]))[3:] == ["", "", "", "", "", "", "", "not trained"]
+
+
+def test_what_is_not_trained_is_named_in_one_line(recipe):
+    text = page([standing(replace(recipe, name=name), RESULTS / "nowhere") for name in ("one", "other")])
+    assert "## cas9\n\n- Not trained yet: `one`, `other`\n" in text
+    assert "Tasks: 2, of which 0 have been trained" in text
