@@ -391,7 +391,6 @@ class TestTakingApartAndPuttingTogether:
         general = [build(LyraForSequenceClassification, problem_type="regression") for _ in range(2)]
         assert isinstance(LyraForRegression.from_members(general), LyraForRegression)
 
-
     @pytest.mark.parametrize("number", [0, 1])
     def test_fewer_than_two_are_refused(self, number: int) -> None:
         with pytest.raises(ValueError, match=f"at least two members, not {number}"):

@@ -10,6 +10,7 @@ from lyra_hf.hub.card import model_card
 from lyra_hf.tasks.outcomes import best_configuration, outcome_path, read_outcome
 from lyra_hf.tasks.recipe import Result, load_recipe, recipe_names
 from lyra_hf.training.evaluation import evaluate_rows
+from lyra_hf.training.formats import Condition
 from lyra_hf.training.options import TrainingOptions
 
 METRICS = ("spearman", "pearson", "rmse", "r2")
@@ -253,6 +254,53 @@ class TestExample:
         assert 'lyra_hf.Predictor("lyra-made")' in usage
         assert said in usage
         assert "pipeline" not in usage
+
+
+class TestCheck:
+    """The command that gives the test figures."""
+
+    BY_TASK = "`lyra-hf evaluate lyra-cas9 --task kim2019_spcas9 --data-dir DATA`"
+
+    def check(self, recipe, outcome, **changes):
+        text = model_card(replace(recipe, **changes), outcome)
+        (line,) = [line for line in text.splitlines() if line.startswith("To check the test figures")]
+        return line.split("shipped: ")[1].split(". DATA is")[0]
+
+    def plain(self, options):
+        command = f"lyra-hf evaluate lyra-cas9 DATA/cas9/kim2019_spcas9.parquet {options}"
+        return f"`{command}` or {self.BY_TASK}"
+
+    @pytest.mark.parametrize(
+        ("changes", "options"),
+        [
+            ({}, "--target label --split test"),
+            ({"targets": ("on", "off 1")}, "--target on --target 'off 1' --split test"),
+            ({"pair": "guide", "example": "AC GT"}, "--target label --pair-column guide --split test"),
+            ({"sequence": "site"}, "--target label --column site --split test"),
+            ({"split": "split_random"}, "--target label --split test --split-column split_random"),
+            ({"train_rows": {"reads": Condition(above=9)}}, "--target label --split test"),
+        ],
+    )
+    def test_on_the_table_itself(self, recipe, outcome, changes, options):
+        assert self.check(recipe, outcome, **changes) == self.plain(options)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"tables": ("cas9/wang2019_wt", "cas9/wang2019_hf1")},
+            {"test": load_recipe("caid2_binding").test},
+            {"rows": {"reads": Condition(above=9)}},
+            {"zeros_are_missing": True},
+            {"threshold": 0.0},
+            {"bits": True},
+        ],
+    )
+    def test_where_only_the_recipe_tells_the_rows(self, recipe, outcome, changes):
+        assert self.check(recipe, outcome, **changes) == self.BY_TASK
+
+    def test_with_the_parts_of_the_test_rows(self, recipe, outcome):
+        told = self.check(recipe, outcome, subsets={"old": {}})
+        assert told.endswith(f"{self.BY_TASK}, which tells the parts of the test rows by themselves too")
 
 
 def test_what_a_reader_needs_is_in_it(recipe, text):

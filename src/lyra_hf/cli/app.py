@@ -175,9 +175,16 @@ def train(
 @app.command()
 def evaluate(
     model: ModelArgument,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A labelled table: .csv .tsv .parquet.")],
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help="A labelled table: .csv .tsv .parquet.")] = None,
     target: TargetOption = None,
-    split: Annotated[str | None, typer.Option(help="Only the rows of this split.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task of the catalogue, in place of DATA and --target.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the catalogue's tables, else LYRA_HF_DATA.")] = None,
+    fold: Annotated[
+        int | None, typer.Option(help="Of a --task with cross-validation: the fold of the test rows, else 0.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Only the rows of this split; of a --task test unless told.")
+    ] = None,
     split_column: Annotated[str, typer.Option(help="The column of splits.")] = "split",
     column: ColumnOption = "sequence",
     pair_column: PairOption = None,
@@ -186,26 +193,41 @@ def evaluate(
     ] = None,
     device: DeviceOption = None,
 ) -> None:
-    """Measure a model on a labelled table; one JSON object on standard output."""
-    from .evaluation import run_evaluation
+    """Measure a model on a labelled table, or on a task of the catalogue; one JSON object on standard output."""
+    from .evaluation import run_evaluation, run_task_evaluation
 
-    if not target:
-        raise UserError("name the column of labels, with --target")
-    print_result(
-        json.dumps(
-            run_evaluation(
-                model,
-                data,
-                targets=tuple(target),
-                split=split,
-                split_column=split_column,
-                column=column,
-                pair_column=pair_column,
-                output_name=output_name,
-                device=device,
-            )
+    if task is not None:
+        told = {
+            "DATA": data is not None,
+            "--target": bool(target),
+            "--column": column != "sequence",
+            "--pair-column": pair_column is not None,
+            "--split-column": split_column != "split",
+            "--output": output_name is not None,
+        }
+        if any(told.values()):
+            names = ", ".join(name for name, is_told in told.items() if is_told)
+            raise UserError(f"--task says which rows are measured, and what their columns hold; leave out {names}")
+        metrics = run_task_evaluation(model, task, data_dir=data_dir, split=split, fold=fold, device=device)
+    else:
+        if data is None:
+            raise UserError("give either a table and --target, or --task with the name of a task")
+        if data_dir is not None or fold is not None:
+            raise UserError("--data-dir and --fold are for tasks of the catalogue; give them with --task")
+        if not target:
+            raise UserError("name the column of labels, with --target")
+        metrics = run_evaluation(
+            model,
+            data,
+            targets=tuple(target),
+            split=split,
+            split_column=split_column,
+            column=column,
+            pair_column=pair_column,
+            output_name=output_name,
+            device=device,
         )
-    )
+    print_result(json.dumps(metrics))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Model cards of the catalogue's checkpoints, made of the recipe and the results of its runs, never by hand."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def model_card(recipe: Recipe, outcome: Outcome) -> str:
         licence=_TERMS[recipe.weights_licence],
         protocol=_protocol(recipe, outcome),
         results="\n".join([*_seeds_table(recipe, outcome), *_results(recipe, ours)]),
+        check=_check(recipe),
         task=recipe.name,
         configuration=" --configuration paper" if outcome.configuration == "paper" else "",
         seeds=", ".join(map(str, outcome.seeds)),
@@ -206,6 +208,36 @@ def _results(recipe: Recipe, outcome: Outcome) -> list[str]:
         lines += ["", "Of other rows or by another protocol, so not to be compared:", ""]
         lines += [f"- {result.method}: {result.metric} {result.value:g} ({result.source})" for result in other]
     return lines
+
+
+def _check(recipe: Recipe) -> str:
+    """The commands that measure what is shipped on the test rows: on the table itself where that says enough."""
+    evaluate = f"lyra-hf evaluate {recipe.checkpoint}"
+    commands = [f"`{evaluate} --task {recipe.name} --data-dir DATA`"]
+    if not _needs_recipe(recipe):
+        words = [f"DATA/{recipe.tables[0]}.parquet"]
+        for target in recipe.targets:
+            words += ["--target", target]
+        if recipe.sequence != "sequence":
+            words += ["--column", recipe.sequence]
+        if recipe.pair is not None:
+            words += ["--pair-column", recipe.pair]
+        words += ["--split", "test"]
+        if recipe.split != "split":
+            words += ["--split-column", recipe.split]
+        commands.insert(0, f"`{evaluate} {shlex.join(words)}`")
+    parts = ", which tells the parts of the test rows by themselves too" if recipe.subsets else ""
+    return (
+        f"To check the test figures of what is shipped: {' or '.join(commands)}{parts}. DATA is a folder of tables; "
+        "`lyra-hf tables TABLE -o DATA` builds them."
+    )
+
+
+def _needs_recipe(recipe: Recipe) -> bool:
+    """Whether the test rows and their labels are more than the columns of one table, so that only `--task` has them."""
+    is_elsewhere = len(recipe.tables) > 1 or recipe.test is not None
+    are_made = recipe.threshold is not None or recipe.bits
+    return is_elsewhere or are_made or recipe.zeros_are_missing or bool(recipe.rows)
 
 
 def _over(outcome: Outcome) -> str:
