@@ -98,8 +98,8 @@ class Recipe:
         training: the training options of the best configuration.
         size: rows to train on, to validate on and to test on; of a cross-validation, in its first round.
         paper: the training options of the paper's configuration, which has the defaults of `LyraConfig`.
-        joint: another task on the same rows, with this one's target among its own, whose best models serve this task
-            too: it has no best configuration of its own.
+        joint: another task on the same rows, or on more tables of one split, with this one's target among its own,
+            whose best models serve this task too: it has no best configuration of its own.
         published: published results.
         baseline: results of simple methods on the same test rows.
         checkpoint: name of the checkpoint that the package ships for this task, if it does.
@@ -168,7 +168,9 @@ class Recipe:
         if self.joint is None:
             return None
         whole = load_recipe(self.joint)
-        return whole.outputs[whole.targets.index(self.targets[0])]
+        tables = whole.tables if len(whole.tables) > 1 else whole.tables * len(whole.targets)
+        columns = list(zip(tables, whole.targets, strict=True))
+        return whole.outputs[columns.index((self.tables[0], self.targets[0]))]
 
     def table_format(self, fold: int | None = None) -> TableFormat:
         """Which columns of the table hold what, of a cross-validation in the round in which `fold` is the test set.
