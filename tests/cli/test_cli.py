@@ -186,6 +186,23 @@ class TestTrain:
         assert (config.pooling, config.num_positions) == (pooling, 15 if pooling == "position" else 0)
         assert predictions(succeed(lyra("predict", "model", "mydata.csv"))).size == 60
 
+    def test_site_weights(self, lyra, table):
+        write_table("mydata.csv", **table)
+        options = ("--epochs", "1", "--site-weights")
+        succeed(lyra("train", "mydata.csv", "--target", "fitness", "-o", "model", *options))
+        predictor = Predictor("model")
+        assert (predictor.config.pooling, predictor.config.num_positions) == ("mean", 12)
+        assert predictor.model.site_weights.weight.any()
+        assert predictions(succeed(lyra("predict", "model", "mydata.csv"))).size == 60
+
+    def test_site_weights_are_for_numbers(self, lyra, table):
+        kinds = ["low" if value < 3 else "high" for value in table["fitness"]]
+        write_table("mydata.csv", sequence=table["sequence"], kind=kinds)
+        status, out, err = lyra("train", "mydata.csv", "--target", "kind", "-o", "model", "--site-weights")
+        assert (status, out) == (2, "")
+        assert "mydata.csv has classes for labels, and --site-weights is for numbers; leave it out" in err
+        assert not Path("model").exists()
+
     def test_pairs_with_context(self, lyra, table):
         write_table("mydata.csv", **table, middle=[sequence[2:-2] for sequence in table["sequence"]])
         options = ("--epochs", "1", "--pair-column", "middle", "--pair-context", "2", "--pooling", "position")

@@ -109,6 +109,10 @@ def train(
         str | None,
         typer.Option(help="mean, max, last, attention, or position (a weight each: for aligned sequences)."),
     ] = None,
+    site_weights: Annotated[
+        bool,
+        typer.Option("--site-weights", help="Fit a weight for each letter at each site first: for aligned sequences."),
+    ] = False,
     pair_context: Annotated[
         int | None, typer.Option(help="Letters by which the first of a pair reaches beyond the second on either side.")
     ] = None,
@@ -146,6 +150,7 @@ def train(
         "label_transform": label_transform,
         "bidirectional": bidirectional or None,
         "pooling": pooling,
+        "site_weights": site_weights or None,
         "pair_context": pair_context,
         "ensemble_size": ensemble_size,
     }

@@ -190,6 +190,8 @@ def _check_model_options(request: TrainRequest) -> None:
         raise UserError(f"--pooling is one of {', '.join(POOLINGS)}, not {pooling!r}")
     if pooling is not None and request.per_residue:
         raise UserError("--pooling makes one vector of a sequence; a model with --per-residue has no use for it")
+    if request.model_options.get("site_weights") and request.per_residue:
+        raise UserError("--site-weights score a whole sequence; a model with --per-residue has no use for them")
     if context is not None and request.task is None and request.pair_column is None:
         raise UserError("--pair-context is of pairs; name the column of the second sequences with --pair-column")
     if context is not None and context < 0:
@@ -197,18 +199,22 @@ def _check_model_options(request: TrainRequest) -> None:
 
 
 def _model_options(plan: _Plan, request: TrainRequest, table: LabelledTable) -> dict[str, Any]:
-    """The fields of the model, with as many positions as the pooling needs that the user has asked for.
+    """The fields of the model, with as many positions as what the user has asked for needs.
 
     Raises:
-        UserError: the labels are per residue, which leaves nothing to pool.
+        UserError: the labels are per residue, which leaves nothing to pool, or no numbers, which site weights are for.
     """
-    pooling = request.model_options.get("pooling")
-    if pooling is None:
+    asked = [name for name in ("pooling", "site_weights") if name in request.model_options]
+    if not asked:
         return plan.model_options
     if table.head == "residue":
-        raise UserError(f"{plan.name} has labels per residue, which leave nothing to pool; leave out --pooling")
+        option = asked[0].replace("_", "-")
+        raise UserError(f"{plan.name} has labels per residue, which leave nothing to pool; leave out --{option}")
+    site_weights = plan.model_options.get("site_weights", False)
+    if site_weights and table.problem_type != "regression":
+        raise UserError(f"{plan.name} has classes for labels, and --site-weights is for numbers; leave it out")
     positions = 0
-    if pooling == "position" and "train" in table.splits:
+    if (plan.model_options.get("pooling") == "position" or site_weights) and "train" in table.splits:
         lengths = table.splits["train"].encoded.lengths
         if plan.model_options.get("pair_input"):
             lengths = pair_positions(lengths, plan.model_options.get("pair_context", 0))
