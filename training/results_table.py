@@ -1,4 +1,4 @@
-"""Writes docs/results.md from the recipes and the reports in training/results.
+"""Writes docs/results.md, and the table in README.md, from the recipes and the reports in training/results.
 
     python training/results_table.py
 
@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
+from checkpoint_table import with_checkpoints
+
 from lyra_hf.tasks.outcomes import Comparison, Outcome, Spread, Standing, best_configuration, headline, standing
 from lyra_hf.tasks.recipe import Recipe, Result, load_recipe, recipe_names
 
 ROOT = Path(__file__).absolute().parents[1]
 RESULTS = ROOT / "training" / "results"
 PAGE = ROOT / "docs" / "results.md"
+README = ROOT / "README.md"
 _RECIPES = "../src/lyra_hf/tasks/recipes"
 _HEADINGS = (
     "task",
@@ -34,7 +37,7 @@ _HEAD = """\
 
 Made by `make results` from the recipes and the reports in [training/results](../training/results); not written by hand.
 
-Every model is trained from nothing on the training rows of its task alone. The epoch is picked on the validation rows.
+Every model is trained from nothing on the training rows of its task alone, or of the task that it is a part of. The epoch is picked on the validation rows.
 The test rows are read once per seed, and once for the ensemble of the seeds, after the model has been saved; no choice
 was made on them.
 
@@ -43,7 +46,8 @@ of rows): single models, mean ± standard deviation over seeds. *Best configurat
 Its models of all seeds are joined into one ensemble, nothing being trained again. Where that is not worse on the
 validation rows than the seeds are in the mean, its figure is what is shown and held against others, and mean ±
 standard deviation of its seeds stand behind it; elsewhere the seeds' mean counts. Where no configuration better than
-the paper's is known, the best is "as paper", or the ensemble of the paper's seeds by the same rule. The range in
+the paper's is known, the best is "as paper", or the ensemble of the paper's seeds by the same rule. Of a task that is
+one output of another task, it is that output of the other's models. The range in
 brackets is the 95 % bootstrap interval, over test sequences, of the ensemble, or else of the seed that is best on
 validation. Of a cross-validation (rows of its first round, "x 5") the figure of a seed is the mean over the folds, and
 there is neither an ensemble nor one interval. Parameters are those of a model, of an ensemble all its members'. Minutes
@@ -240,8 +244,10 @@ def _count_of(parameters: int) -> str:
 
 
 def main() -> None:
-    """Write the page."""
-    PAGE.write_text(page([standing(load_recipe(name), RESULTS) for name in recipe_names()]), encoding="utf-8")
+    """Write the page, and the table among the rest of README.md."""
+    standings = [standing(load_recipe(name), RESULTS) for name in recipe_names()]
+    PAGE.write_text(page(standings), encoding="utf-8")
+    README.write_text(with_checkpoints(README.read_text(encoding="utf-8"), standings), encoding="utf-8")
 
 
 if __name__ == "__main__":
