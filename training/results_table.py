@@ -37,7 +37,8 @@ _HEAD = """\
 
 Made by `make results` from the recipes and the reports in [training/results](../training/results); not written by hand.
 
-Every model is trained from nothing on the training rows of its task alone, or of the task that it is a part of. The epoch is picked on the validation rows.
+Every model is trained from nothing on the training rows of its task alone, or of the task that it is a part of. The
+epoch is picked on the validation rows.
 The test rows are read once per seed, and once for the ensemble of the seeds, after the model has been saved; no choice
 was made on them.
 
