@@ -95,16 +95,20 @@ def select(words: Iterable[str]) -> list[Recipe]:
     return list(chosen.values())
 
 
-def configurations_of(recipe: Recipe, asked: str) -> list[Configuration]:
-    """Which configurations to train, so that none is trained twice.
+def wanted(recipe: Recipe, asked: str) -> list[tuple[Recipe, Configuration]]:
+    """Which tasks to train in which configurations for the results of a task, so that none is trained twice.
 
     Args:
-        recipe: the task.
+        recipe: the task. If it is one output of another, that other one has its best models.
         asked: "paper", "best" or "both".
     """
-    best = best_configuration(recipe)
-    wanted: dict[str, list[Configuration]] = {"paper": ["paper"], "best": [best], "both": ["paper", best]}
-    return list(dict.fromkeys(wanted[asked]))
+    best = (recipe.trained_as("best"), best_configuration(recipe))
+    of_asked: dict[str, list[tuple[Recipe, Configuration]]] = {
+        "paper": [(recipe, "paper")],
+        "best": [best],
+        "both": [(recipe, "paper"), best],
+    }
+    return list({(one.name, configuration): (one, configuration) for one, configuration in of_asked[asked]}.values())
 
 
 def plan(recipe: Recipe, configuration: Configuration, seeds: Sequence[int], data_dir: Path) -> Plan:
@@ -295,12 +299,12 @@ def main() -> None:
     if not data_dir:
         raise UserError(f"name the folder of the catalogue's tables with --data-dir or {DATA_VARIABLE}")
     plans, failures = [], {}
-    for recipe in select(arguments.tasks):
-        for configuration in configurations_of(recipe, arguments.configuration):
-            try:
-                plans.append(plan(recipe, configuration, arguments.seeds, Path(data_dir).absolute()))
-            except UserError as error:
-                failures[f"{configuration} {recipe.name}"] = str(error)
+    pairs = [pair for recipe in select(arguments.tasks) for pair in wanted(recipe, arguments.configuration)]
+    for recipe, configuration in {(one.name, its): (one, its) for one, its in pairs}.values():
+        try:
+            plans.append(plan(recipe, configuration, arguments.seeds, Path(data_dir).absolute()))
+        except UserError as error:
+            failures[f"{configuration} {recipe.name}"] = str(error)
     runs = [run for one in plans for _, _, run in one.runs]
     with RunsProgress(len(runs)) as progress:
         keeper = Keeper(progress, plans, keep)

@@ -15,7 +15,7 @@ import reproduce
 import torch
 from golden import golden_predictions, made_up_sequences, read_golden
 from made_outcomes import made_report
-from reproduce import Keeper, Plan, check_size, configurations_of, ensemble_run, join, plan, select, ship
+from reproduce import Keeper, Plan, check_size, ensemble_run, join, plan, select, ship, wanted
 from small_models import build
 
 from lyra_hf import LyraConfig, LyraForRegression, Predictor, UserError
@@ -52,8 +52,15 @@ class TestSelect:
 )
 def test_nothing_is_trained_twice(asked, with_better, without):
     recipe = load_recipe("kim2019_spcas9")
-    assert configurations_of(recipe, asked) == with_better
-    assert configurations_of(replace(recipe, training=None), asked) == without
+    assert wanted(recipe, asked) == [(recipe, configuration) for configuration in with_better]
+    plain = replace(recipe, training=None)
+    assert wanted(plain, asked) == [(plain, configuration) for configuration in without]
+
+
+def test_one_output_of_another_task_is_best_in_that():
+    recipe, whole = load_recipe("disprot_dna_binding"), load_recipe("disprot_functions")
+    assert wanted(recipe, "both") == [(recipe, "paper"), (whole, "best")]
+    assert wanted(whole, "best") == wanted(recipe, "best")
 
 
 @pytest.fixture
