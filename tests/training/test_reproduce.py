@@ -448,7 +448,7 @@ class TestMain:
         monkeypatch.setattr(reproduce, "run_all", run_all)
         (data / "solubility" / "esol.parquet").unlink()
         with pytest.raises(UserError) as caught:
-            command("esol", "chezod", "--data-dir", data, "--seeds", 4)
+            command("esol", "chezod", "--configuration", "paper", "--data-dir", data, "--seeds", 4)
         lines = str(caught.value).splitlines()
         assert lines[0].startswith("2 failed")
         assert lines[1] == "  paper chezod seed-4: no rows"
