@@ -18,6 +18,7 @@ ROOT = Path(__file__).absolute().parents[1]
 RESULTS = ROOT / "training" / "results"
 PAGE = ROOT / "docs" / "results.md"
 README = ROOT / "README.md"
+_SEEDS = 3  # as many at least should have been trained of every task
 _RECIPES = "../src/lyra_hf/tasks/recipes"
 _HEADINGS = (
     "task",
@@ -77,7 +78,8 @@ def _totals(standings: Sequence[Standing]) -> list[str]:
     outcomes = {one.recipe.name: one.outcome for one in standings if one.outcome}
     machines = sorted({outcome.machine for outcome in outcomes.values()})
     lines = [
-        f"- Tasks: {len(standings)}, of which {len(outcomes)} have been trained",
+        f"- Tasks: {len(standings)}, of which {len(outcomes)} have been trained, "
+        f"{sum(len(outcome.seeds) >= _SEEDS for outcome in outcomes.values())} with at least {_SEEDS} seeds",
         f"- Above the best baseline: {_count([one.above_baseline for one in standings])}",
         f"- Above the best comparable published figure: {_count([one.above_published for one in standings])}",
         "- Above the best published figure of other rows or by another protocol, where none is comparable: "

@@ -144,4 +144,10 @@ def test_where_nothing_better_is_known_the_best_is_as_the_paper(recipe, page_of)
 def test_what_is_not_trained_is_named_in_one_line(recipe):
     text = page([standing(replace(recipe, name=name), RESULTS / "nowhere") for name in ("one", "other")])
     assert "## cas9\n\n- Not trained yet: `one`, `other`\n" in text
-    assert "Tasks: 2, of which 0 have been trained" in text
+    assert "Tasks: 2, of which 0 have been trained, 0 with at least 3 seeds" in text
+
+
+def test_tasks_with_enough_seeds_are_counted(recipe, page_of):
+    reports = [made_report(0.5, 0.6)] * 3
+    assert "Tasks: 1, of which 1 have been trained, 1 with at least 3 seeds" in page_of(recipe, *reports)
+    assert "Tasks: 1, of which 1 have been trained, 0 with at least 3 seeds" in page_of(recipe, *reports[:2])
