@@ -557,8 +557,11 @@ class TestListing:
 
     def test_checkpoints(self, lyra):
         lines = succeed(lyra("checkpoints")).splitlines()
-        assert [line.split()[0] for line in lines[1:]] == checkpoint_names()
-        assert "percent indels" in next(line for line in lines if line.startswith("lyra-cas9 "))
+        assert [line.split()[0] for line in lines if not line.startswith(" ")] == checkpoint_names()
+        assert max(map(len, lines)) <= 100
+        place = next(index for index, line in enumerate(lines) if line.startswith("lyra-cas9 "))
+        assert "SpCas9 indel frequency" in lines[place]
+        assert lines[place + 1].strip() == "-> percent indels"
 
 
 class TestConvert:

@@ -26,11 +26,6 @@ def print_result(text: str) -> None:
     sys.stdout.flush()
 
 
-def results_console() -> Console:
-    """A console on standard output, for tables; as wide as they are where nobody looks at it."""
-    return Console(file=sys.stdout, highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
-
-
 @contextmanager
 def counting(description: str) -> Iterator[Any]:
     """Show how many sequences are done; yields a function that takes a number of further ones."""

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from textwrap import wrap
 
 import yaml
-from rich.table import Table
 
 from ..checkpoints import checkpoint_names, checkpoint_path
 from ..errors import UserError
@@ -13,7 +12,7 @@ from ..inference.loading import load_config
 from ..inference.results import output_names
 from ..tasks.outcomes import best_published
 from ..tasks.recipe import Recipe, load_recipe, recipe_names
-from .console import print_result, results_console
+from .console import print_result
 
 _WIDTH = 100
 
@@ -57,14 +56,18 @@ def show_task(name: str) -> None:
 
 
 def show_checkpoints() -> None:
-    """A row for each checkpoint in the package."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("name", "alphabet", "problem", "outputs"):
-        table.add_column(title)
-    for name in checkpoint_names():
+    """The checkpoints in the package: what each reads and predicts, and its outputs; 100 columns wide."""
+    titles = {recipe.checkpoint: recipe.title for recipe in map(load_recipe, recipe_names())}
+    names = checkpoint_names()
+    width = max(len(name) for name in names)
+    indent = " " * (width + 2)
+    lines = []
+    for name in names:
         config = load_config(checkpoint_path(name))
-        table.add_row(name, config.alphabet, str(config.problem_type), ", ".join(output_names(config)))
-    results_console().print(table)
+        first = f"{name:{width}}  {titles[name]} ({config.alphabet})"
+        outputs = f"{indent}-> {', '.join(output_names(config))}"
+        lines += [line for text in (first, outputs) for line in wrap(text, _WIDTH, subsequent_indent=indent)]
+    print_result("\n".join(lines))
 
 
 def _row(width: int, name: str, sizes: list[str], metric: str, best: str, checkpoint: str) -> str:
