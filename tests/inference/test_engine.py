@@ -70,11 +70,18 @@ def random_rows(config, lengths, *, rare=True, seed=0):
     """Token ids (L,), of pairs (2, L), of every symbol, or of letters and [UNK] alone."""
     largest = config.vocab_size if rare else UNK_ID + 1 + config.num_letters
     shape = (2,) if config.pair_input else ()
-    return [random_ids(*shape, length, seed=seed + index, vocab_size=largest) for index, length in enumerate(lengths)]
+    rows = [random_ids(*shape, length, seed=seed + index, vocab_size=largest) for index, length in enumerate(lengths)]
+    if config.pair_context:  # there the second of a pair is unknown
+        for row in rows:
+            row[1, : config.pair_context] = row[1, row.shape[1] - config.pair_context :] = UNK_ID
+    return rows
 
 
 def plain(model, rows):
     """What the plain model gives each row by itself: (O,), or per residue (L, O)."""
+    context = model.config.pair_context
+    if context:
+        rows = [torch.cat([row[0], row[1, context : row.shape[1] - context]]) for row in rows]
     with torch.no_grad():
         return [model(row.reshape(1, -1)).logits[0] for row in rows]
 
@@ -211,10 +218,10 @@ def test_the_released_shape(alphabet, fields, head):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("rare", [False, True])
 def test_every_shipped_checkpoint(name, dtype, rare):
-    model = load_model(str(model_folder(name))).to(dtype).eval()
-    lengths = [30, 1, 23, 170, 64, 300]
-    for batch in (lengths, [30] * 5):
-        check(model, batch, rare=rare)
+    member = load_model(str(model_folder(name))).to(dtype).eval().members()[-1]
+    context = 2 * member.config.pair_context
+    for batch in ([30, 1, 23, 170, 64, 300], [30] * 5):
+        check(member, [length + context for length in batch], rare=rare)
 
 
 @every_head

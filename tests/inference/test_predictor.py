@@ -274,7 +274,8 @@ def test_every_shipped_checkpoint(name):
     predictor = Predictor(name)
     generator = np.random.default_rng(0)
     letters = list(predictor.encoder.alphabet.letters) + list(predictor.encoder.alphabet.ambiguity)
-    lengths = [30, 30, 30, 2, 4, 24, 170, 300]
+    context = 2 * predictor.config.pair_context
+    lengths = [length + context for length in (30, 30, 30, 2, 4, 24, 170, 300)]
     sequences = ["".join(generator.choice(letters, size=length)) for length in lengths]
     assert_equal(predictor(sequences), plain(predictor.model, sequences))
 

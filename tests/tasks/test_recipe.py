@@ -137,6 +137,8 @@ class TestEveryRecipe:
         assert config.alphabet == recipe.alphabet
         assert config.problem_type == recipe.problem_type
         model, _ = recipe.configured("best")
+        members = model.pop("ensemble_size", 1)
+        assert config.ensemble_size % members == 0  # one seed, or the ensemble of several
         assert {field: getattr(config, field) for field in model} == model
         heads = {
             "sequence": ("LyraForRegression", "LyraForSequenceClassification"),

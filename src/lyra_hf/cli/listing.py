@@ -72,7 +72,7 @@ def show_checkpoints() -> None:
 
 def _row(width: int, name: str, sizes: list[str], metric: str, best: str, checkpoint: str) -> str:
     train, validation, test = sizes
-    return f"{name:{width + 2}} {train:>8} {validation:>7} {test:>7}  {metric:8} {best:>6}  {checkpoint}".rstrip()
+    return f"{name:{width + 2}} {train:>7} {validation:>6} {test:>6}  {metric:8} {best:>6}  {checkpoint}".rstrip()
 
 
 def _best(recipe: Recipe) -> str:
