@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from transformers import TrainerCallback
 
+WIDTH = 100  # columns of the lists that commands print
 messages = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 

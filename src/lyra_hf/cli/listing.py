@@ -12,9 +12,7 @@ from ..inference.loading import load_config
 from ..inference.results import output_names
 from ..tasks.outcomes import best_published
 from ..tasks.recipe import Recipe, load_recipe, recipe_names
-from .console import print_result
-
-_WIDTH = 100
+from .console import WIDTH, print_result
 
 
 def show_tasks(area: str | None = None) -> None:
@@ -41,7 +39,7 @@ def show_tasks(area: str | None = None) -> None:
                 lines.append(_row(width, f"  {recipe.name}", sizes, recipe.metric, _best(recipe), checkpoint))
                 if area is not None:
                     title = recipe.title + (f", in {recipe.number_of_folds} folds" if recipe.folds else "")
-                    lines += wrap(title, _WIDTH, initial_indent="    ", subsequent_indent="    ")
+                    lines += wrap(title, WIDTH, initial_indent="    ", subsequent_indent="    ")
         lines.append("")
     lines.append("best: the best comparable published figure of the metric. More: lyra-hf tasks NAME")
     print_result("\n".join(lines))
@@ -66,7 +64,7 @@ def show_checkpoints() -> None:
         config = load_config(checkpoint_path(name))
         first = f"{name:{width}}  {titles[name]} ({config.alphabet})"
         outputs = f"{indent}-> {', '.join(output_names(config))}"
-        lines += [line for text in (first, outputs) for line in wrap(text, _WIDTH, subsequent_indent=indent)]
+        lines += [line for text in (first, outputs) for line in wrap(text, WIDTH, subsequent_indent=indent)]
     print_result("\n".join(lines))
 
 

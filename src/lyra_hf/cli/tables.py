@@ -6,9 +6,7 @@ from pathlib import Path
 import yaml
 
 from ..tasks.sources import Source, load_source, table_names
-from .console import messages, print_result
-
-_WIDTH = 100
+from .console import WIDTH, messages, print_result
 
 
 def show_tables() -> None:
@@ -18,7 +16,7 @@ def show_tables() -> None:
     lines = [f"{'table':{width}} {'rows':>9}  {'licence':12}  source"]
     for source in sources:
         row = f"{source.table:{width}} {source.rows:>9,}  {source.weights_licence:12}  "
-        lines.append(row + _shortened(source, _WIDTH - len(row)))
+        lines.append(row + _shortened(source, WIDTH - len(row)))
     lines += ["", "licence: of weights trained on the table. More, with the terms of the data: lyra-hf tables NAME"]
     print_result("\n".join(lines))
 
