@@ -16,9 +16,8 @@ from lyra_hf.training.amino_acids import AMINO_ACIDS, similarity
 from lyra_hf.training.data import LabelledTable, Rows
 from lyra_hf.training.finetune import finetune
 from lyra_hf.training.options import TrainingOptions
-from lyra_hf.training.site_independent import PRIORS, best_fit, fit, fit_site_weights, occurring_letters, principal_axes
-
-INDEPENDENT = PRIORS["protein"][0]
+from lyra_hf.training.site_independent import best_prior, fit, fit_site_weights, occurring_letters, principal_axes
+from lyra_hf.training.site_priors import INDEPENDENT, OF_PROTEINS, Prior
 
 
 def encoded(sequences, alphabet="protein"):
@@ -40,12 +39,17 @@ def config(alphabet="protein", length=8, **options):
     )
 
 
+def prior_of(sites, parts=INDEPENDENT):
+    """All parts of equal variance."""
+    return Prior("protein", 20, sites.mean.argmax(1), parts, (1.0,) * len(parts))
+
+
 def made(number=60, length=6, seed=0):
-    """Sites, labels that depend on them, and the shape of the weights."""
+    """Sites, and labels that depend on them."""
     generator = np.random.default_rng(seed)
     sites = occurring_letters(encoded(variants(number, length, "ACDW", seed)), config(length=length))
     effects = generator.normal(size=sites.share.shape[1])
-    return sites, sites.share @ effects + generator.normal(size=number), (length, 20)
+    return sites, sites.share @ effects + generator.normal(size=number)
 
 
 class TestSites:
@@ -70,8 +74,8 @@ class TestSites:
 
 class TestFit:
     def test_is_ridge_regression_where_weights_are_independent(self):
-        sites, labels, shape = made()
-        found = fit(sites, labels, shape, INDEPENDENT, "protein")
+        sites, labels = made()
+        found = fit(sites, labels, prior_of(sites))
         centred = sites.share - sites.share.mean(0)
         errors = []
         for noise in np.geomspace(1e-3, 100, 16) * np.square(centred).sum(1).mean():
@@ -88,19 +92,19 @@ class TestFit:
 
     def test_what_is_left_out_is_not_seen(self):
         """A row's own label does not move what the term says of it, but through the choice of the noise."""
-        sites, labels, shape = made()
-        before = fit(sites, labels, shape, INDEPENDENT, "protein")
+        sites, labels = made()
+        before = fit(sites, labels, prior_of(sites))
         changed = labels.copy()
         changed[7] += 1e-3
-        after = fit(sites, changed, shape, INDEPENDENT, "protein")
+        after = fit(sites, changed, prior_of(sites))
         moved = np.abs(after.left_out - before.left_out)
         in_sample = np.abs(sites.share[7] @ (after.weight - before.weight)[sites.position, sites.letter])
         assert moved[7] < 0.05 * in_sample
 
-    @pytest.mark.parametrize("prior", PRIORS["protein"])
-    def test_its_sums_have_a_mean_of_zero(self, prior):
-        sites, labels, shape = made()
-        found = fit(sites, labels + 5, shape, prior, "protein")
+    @pytest.mark.parametrize("parts", [INDEPENDENT, OF_PROTEINS])
+    def test_its_sums_have_a_mean_of_zero(self, parts):
+        sites, labels = made()
+        found = fit(sites, labels + 5, prior_of(sites, parts))
         assert (sites.share @ found.weight[sites.position, sites.letter]).mean() == pytest.approx(0, abs=1e-9)
 
     def test_like_amino_acids_stand_in_for_each_other(self):
@@ -112,22 +116,57 @@ class TestFit:
         )
         labels = np.array([{"L": 2.0, "D": -2.0, "A": 0.0}[letter] for letter in letters])
         labels += np.random.default_rng(0).normal(scale=0.3, size=60)
-        found = fit(sites, labels, (2, 20), PRIORS["protein"][1], "protein")
+        found = fit(sites, labels, prior_of(sites, OF_PROTEINS[:2]))
         weight = dict(zip("ACDEFGHIKLMNPQRSTVWY", found.weight[0], strict=True))
         assert weight["L"] > weight["I"] > weight["A"] > weight["E"] > weight["D"]
-
-    def test_the_best_prior_is_the_one_that_foresees_best(self):
-        sites, labels, shape = made()
-        errors = [fit(sites, labels, shape, prior, "protein").error for prior in PRIORS["protein"]]
-        assert best_fit(sites, labels, shape, "protein").error == min(errors)
 
     @pytest.mark.parametrize("labels", [np.zeros(5), np.arange(5.0)])
     def test_where_there_is_nothing_to_learn(self, labels):
         same = labels.any()
         sites = occurring_letters(encoded(["MK"] * 5 if same else variants(5, 2)), config(length=2))
-        found = fit(sites, labels, (2, 20), INDEPENDENT, "protein")
+        found = fit(sites, labels, prior_of(sites))
         assert not found.weight.any()
         assert found.left_out.tolist() == [labels.mean()] * 5
+
+    def test_is_the_mean_of_the_gaussian_process(self):
+        """Against the textbook's formula over all letters at all sites, rows of different lengths among them."""
+        sequences = [sequence[: 4 + index % 3] for index, sequence in enumerate(variants(40, 6, "ACDW"))]
+        sites = occurring_letters(encoded(sequences), config(length=6))
+        labels = np.random.default_rng(1).normal(size=40)
+        prior = best_prior(sites, labels, config(length=6))
+        found = fit(sites, labels, prior)
+        rows = np.zeros((40, 6, 20))
+        for row, sequence in enumerate(sequences):
+            rows[row, np.arange(len(sequence)), ["ACDEFGHIKLMNPQRSTVWY".index(letter) for letter in sequence]] = 1
+        flat = (rows - rows.mean(0)).reshape(40, -1)
+        position, letter = (axis.ravel() for axis in np.indices((6, 20)))
+        kernel = flat @ prior.covariance(position, letter) @ flat.T
+        kernel /= kernel.diagonal().mean()
+        candidates = [
+            kernel @ np.linalg.solve(kernel + noise * np.eye(40), labels - labels.mean())
+            for noise in np.geomspace(1e-3, 100, 16)
+        ]
+        sums = np.einsum("npf,pf->n", rows, found.weight)
+        assert min(np.abs(sums - one).max() for one in candidates) < 1e-4
+
+    def test_sites_that_no_row_varied_are_like_the_others(self):
+        """Proline costs at every site that was seen, and so it costs at the last one, which was not."""
+        generator = np.random.default_rng(0)
+        letters = "ACDEFGHIKLMNPQRSTVWY"
+        wild_type = "MKTAYIAK"
+        sequences, labels = [], []
+        for site in range(7):
+            for letter in letters:
+                sequences.append(wild_type[:site] + letter + wild_type[site + 1 :])
+                labels.append(0 if letter == wild_type[site] else -3 if letter == "P" else -1)
+        labels = np.array(labels) + generator.normal(scale=0.1, size=len(labels))
+        sites = occurring_letters(encoded(sequences), config())
+        assert 7 not in sites.position
+        found = fit(sites, labels, best_prior(sites, labels, config()))
+        weight = dict(zip(letters, found.weight[7], strict=True))
+        assert weight.pop("K") == pytest.approx(0, abs=1e-9)
+        assert max(weight.values()) < -0.3
+        assert min(weight, key=weight.get) == "P"
 
     @settings(max_examples=20, deadline=None)
     @given(rows=st.integers(1, 12), columns=st.integers(1, 12), seed=st.integers(0, 99))
@@ -141,13 +180,13 @@ class TestFit:
 class TestInAModel:
     def test_labels_are_moved_by_what_the_term_owes_to_the_row_itself(self):
         sequences = variants(50, 6, "ACDW")
-        sites, labels, shape = made(50)
+        sites, labels = made(50)
         model = LyraForRegression(config(length=6))
         model.classifier.label_scale.fit(torch.tensor(labels[:, None] * 3 + 7, dtype=torch.float32))
         rows = Rows(encoded(sequences), list((labels * 3 + 7).astype(np.float32)))
         moved = fit_site_weights(model, rows)
         standard = (labels - labels.mean()) / labels.std()
-        found = best_fit(sites, standard, shape, "protein")
+        found = fit(sites, standard, best_prior(sites, standard, model.config))
         np.testing.assert_allclose(model.site_weights.weight[..., 0], found.weight, atol=1e-4)
         sums = sites.share @ found.weight[sites.position, sites.letter]
         wanted = labels.mean() + labels.std() * (standard + sums - found.left_out)

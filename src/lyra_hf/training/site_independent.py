@@ -1,9 +1,10 @@
 """Fits the site-independent term of a model, and has the model learn what that term cannot foresee.
 
-The term is the mean of a Gaussian process whose samples are sums of one weight for each letter at each site (ridge
-regression on one-hot letters, where the prior holds all weights for independent). Among proteins priors are tried in
-which like amino acids have like weights; which prior and how much noise is decided by leaving out one row at a time,
-for which there is a closed form (Rasmussen and Williams 2006, equations 2.25 and 5.12).
+The term is the mean of a Gaussian process whose samples are sums of one weight for each letter at each site: ridge
+regression on one-hot letters, where the prior (site_priors.py) holds all weights for independent. Of proteins it knows
+which amino acids are alike, which sites are neighbours, and which letter a site has in most rows, so that it has
+something to say of letters and sites that no row varied. How much noise there is is decided by leaving out one row at
+a time, for which there is a closed form (Rasmussen and Williams 2006, equations 2.25 and 5.12).
 
 The rest of the model is trained on what is left. In the rows that the term was fitted to less is left than in new ones,
 so that a label is moved by the difference between the term's value for its row and what the term says of the row when
@@ -13,7 +14,6 @@ Letters in shapes: N rows, P positions, F letters (of pairs both sequences'), O 
 K eigenvalues.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,44 +25,11 @@ from ..configuration_lyra import LyraConfig
 from ..inference import batching
 from ..inference.encoding import EncodedSequences
 from ..modeling_lyra import LyraForSequenceClassification
-from .amino_acids import similarity
 from .data import Rows
-
-Array = npt.NDArray[np.float64]
+from .site_priors import INDEPENDENT, OF_PROTEINS, Array, Indices, Prior, likeliest
 
 _NOISES = np.geomspace(1e-3, 100, 16)  # variances of the noise that are tried, where that of the term is 1
-_ROWS_TO_CHOOSE_BY = 1500  # rows on which priors are held against each other
-_WIDTH = 3.0  # of the similarity of amino acids
-_REACH = 3.0  # sites over which the weights of neighbours are alike
-
-
-class Part(NamedTuple):
-    """One of the parts whose sum a weight is, all parts of equal variance.
-
-    Attributes:
-        like_letters: whether like amino acids have like weights, else all letters are independent.
-        reach: over how many sites the weights fall to 1/e of their covariance; 0 where sites are independent, infinity
-            where a letter has the same weight at all sites.
-    """
-
-    like_letters: bool
-    reach: float
-
-
-_INDEPENDENT = Part(like_letters=False, reach=0)
-PRIORS: dict[str, list[tuple[Part, ...]]] = {
-    "protein": [
-        (_INDEPENDENT,),
-        (_INDEPENDENT, Part(like_letters=True, reach=0)),
-        (
-            _INDEPENDENT,
-            Part(like_letters=False, reach=_REACH),
-            Part(like_letters=True, reach=0),
-            Part(like_letters=True, reach=_REACH),
-            Part(like_letters=True, reach=np.inf),
-        ),
-    ]
-}
+_ROWS_TO_CHOOSE_BY = 1000  # rows by which the parts of the prior are weighed
 
 
 class Sites(NamedTuple):
@@ -72,11 +39,15 @@ class Sites(NamedTuple):
         position: (S,).
         letter: (S,).
         share: (N, S), how much of the row's position is the letter: 1 or 0, or a share of an ambiguity code.
+        mean: (P, F), how much of a position is each letter on average; also where all rows have the same.
+        is_whole: (P,), whether all rows reach the position.
     """
 
-    position: npt.NDArray[np.int64]
-    letter: npt.NDArray[np.int64]
+    position: Indices
+    letter: Indices
     share: Array
+    mean: Array
+    is_whole: npt.NDArray[np.bool_]
 
 
 class SiteFit(NamedTuple):
@@ -108,13 +79,12 @@ def fit_site_weights(model: LyraForSequenceClassification, rows: Rows) -> Rows:
     labels = torch.from_numpy(np.stack([np.reshape(row, -1) for row in rows.labels]).astype(np.float64))  # (N, O)
     scale = model.classifier.label_scale
     wanted = scale.standardize(labels).double().numpy()
-    positions, letters, outputs = model.site_weights.weight.shape
-    weight = np.zeros((positions, letters, outputs))
+    weight = np.zeros(model.site_weights.weight.shape)
     moved = wanted.copy()
-    for output in range(outputs):
+    for output in range(wanted.shape[1]):
         known = ~np.isnan(wanted[:, output])
         its = sites._replace(share=sites.share[known])
-        fitted = best_fit(its, wanted[known, output], (positions, letters), model.config.alphabet)
+        fitted = fit(its, wanted[known, output], best_prior(its, wanted[known, output], model.config))
         weight[..., output] = fitted.weight
         sums = its.share @ fitted.weight[its.position, its.letter]
         moved[known, output] += sums - sums.mean() - fitted.left_out
@@ -129,45 +99,57 @@ def occurring_letters(encoded: EncodedSequences, config: LyraConfig) -> Sites:
     ids, _ = rows.padded(np.arange(len(encoded)))  # (N, L), of pairs (2, N, L)
     composition = np.array(get_alphabet(config.alphabet).composition)  # (V, letters)
     number = composition.shape[1]
-    positions, letters, shares = [], [], []
-    for member, its_ids in enumerate(ids.numpy() if config.pair_input else ids.numpy()[None]):
+    members = ids.numpy() if config.pair_input else ids.numpy()[None]
+    mean = np.zeros((config.num_positions, len(members) * number))
+    reached = np.zeros((len(members), config.num_positions), bool)
+    positions, letters, shares = [], [], [np.zeros((len(encoded), 0))]
+    for member, its_ids in enumerate(members):
         for position in range(min(its_ids.shape[1], config.num_positions)):
             share = composition[its_ids[:, position]]  # (N, letters)
+            mean[position, member * number : (member + 1) * number] = share.mean(0)
+            reached[member, position] = share.any(axis=1).all()
             if np.ptp(share, axis=0).any():
                 (occurring,) = share.any(axis=0).nonzero()
-                positions.append(np.full(len(occurring), position))
-                letters.append(member * number + occurring)
+                positions += [position] * len(occurring)
+                letters += [member * number + letter for letter in occurring]
                 shares.append(share[:, occurring])
-    if not shares:  # all rows are the same
-        return Sites(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((len(encoded), 0)))
-    return Sites(np.concatenate(positions), np.concatenate(letters), np.concatenate(shares, axis=1))
+    share = np.concatenate(shares, axis=1)
+    return Sites(
+        np.array(positions, np.int64), np.array(letters, np.int64), share, mean, np.logical_and.reduce(reached)
+    )
 
 
-def best_fit(sites: Sites, labels: Array, shape: tuple[int, int], alphabet: str) -> SiteFit:
-    """The fit under the prior that foresees rows that are left out best; chosen on a part of them, if they are many.
+def best_prior(sites: Sites, labels: Array, config: LyraConfig) -> Prior:
+    """What is known of weights beforehand: of proteins the parts as the labels have them, else that nothing is.
+
+    Args:
+        sites: of N rows; of many a part decides.
+        labels: (N,).
+        config: of the model.
+    """
+    parts = OF_PROTEINS if config.alphabet == "protein" and not config.pair_input else INDEPENDENT
+    prior = Prior(config.alphabet, sites.mean.shape[1], sites.mean.argmax(1), parts, (1.0,) * len(parts))
+    chosen = np.random.default_rng(0).permutation(len(labels))[:_ROWS_TO_CHOOSE_BY]
+    share = sites.share[chosen]
+    varied = np.ptp(share, axis=0) > 0
+    if len(parts) == 1 or not varied.any() or not np.ptp(labels[chosen]):
+        return prior
+    centred = share[:, varied] - share[:, varied].mean(0)
+    return likeliest(prior, sites.position[varied], sites.letter[varied], centred, labels[chosen])
+
+
+def fit(sites: Sites, labels: Array, prior: Prior) -> SiteFit:
+    """The fit under a prior, with the noise that foresees rows that are left out best.
 
     Args:
         sites: of N rows.
         labels: (N,).
-        shape: of the weights, (P, F).
-        alphabet: of the sequences; priors other than that of independent weights are known for proteins.
+        prior: of the weights.
     """
-    priors = PRIORS.get(alphabet, [(_INDEPENDENT,)])
-    if len(priors) > 1:
-        chosen = np.random.default_rng(0).permutation(len(labels))[:_ROWS_TO_CHOOSE_BY]
-        part = sites._replace(share=sites.share[chosen])
-        errors = [fit(part, labels[chosen], shape, prior, alphabet).error for prior in priors]
-        priors = [priors[int(np.argmin(errors))]]
-    return fit(sites, labels, shape, priors[0], alphabet)
-
-
-def fit(sites: Sites, labels: Array, shape: tuple[int, int], prior: Sequence[Part], alphabet: str) -> SiteFit:
-    """The fit under one prior, with the noise that foresees rows that are left out best; arguments as of `best_fit`."""
     if not sites.position.size or not np.ptp(labels):
-        return SiteFit(np.zeros(shape), np.full(len(labels), labels.mean()), float(labels.var()))
-    centre = sites.share.mean(0)
-    centred = sites.share - centre  # (N, S)
-    covariance = covariance_between(sites, sites, shape, prior, alphabet)  # (S, S)
+        return SiteFit(np.zeros_like(sites.mean), np.full(len(labels), labels.mean()), float(labels.var()))
+    centred = sites.share - sites.share.mean(0)  # (N, S)
+    covariance = prior.covariance(sites.position, sites.letter)  # (S, S)
     size = len(covariance)
     root = np.linalg.cholesky(covariance + 1e-6 * covariance.trace() / size * np.eye(size))
     features = centred @ root  # (N, S)
@@ -188,37 +170,28 @@ def fit(sites: Sites, labels: Array, shape: tuple[int, int], prior: Sequence[Par
     error, noise, left = best
     # Through the sequences: the weights' covariance with each row's sum, times the row's share in the solution.
     solution = vectors @ (along / (values + noise))  # (N,)
-    everywhere = every_letter(sites, shape)
-    of_letters = covariance_between(everywhere, sites, shape, prior, alphabet) @ (centred.T @ solution) / scale
-    weight = np.zeros(shape)
-    weight[everywhere.position, everywhere.letter] = of_letters
-    constant = np.zeros(shape[0])
-    np.add.at(constant, sites.position, centre * weight[sites.position, sites.letter])
-    weight[np.unique(sites.position)] -= constant[np.unique(sites.position), None]
-    return SiteFit(weight, labels - left, error)
+    seen = np.zeros_like(sites.mean)
+    seen[sites.position, sites.letter] = centred.T @ solution / scale
+    return SiteFit(_centred(prior.times(seen), sites, prior.members), labels - left, error)
 
 
-def every_letter(sites: Sites, shape: tuple[int, int]) -> Sites:
-    """All letters, seen or not, at the positions of some sites; without rows."""
-    positions = np.unique(sites.position)
-    return Sites(np.repeat(positions, shape[1]), np.tile(np.arange(shape[1]), len(positions)), np.zeros((0, 0)))
+def _centred(weight: Array, sites: Sites, members: int) -> Array:
+    """Weights (P, F) less constants, so that their sum over a row has a mean of 0 over the rows.
 
+    A constant is taken off all letters of its position. That would not do at positions that some rows do not reach, so
+    that theirs is taken off the first position, which every row has.
 
-def covariance_between(one: Sites, other: Sites, shape: tuple[int, int], prior: Sequence[Part], alphabet: str) -> Array:
-    """Covariance of the weights of letters at sites before anything is known: (S of one, S of the other)."""
-    distance = np.abs(np.subtract.outer(np.arange(shape[0]), np.arange(shape[0]))).astype(float)
-    total = np.zeros((len(one.position), len(other.position)))
-    for part in prior:
-        of_sites = (distance == 0).astype(float) if part.reach == 0 else np.exp(-distance / part.reach)
-        of_letters = np.eye(shape[1])
-        if part.like_letters:
-            letters = get_alphabet(alphabet).letters
-            alike = similarity(letters, _WIDTH)
-            of_letters = np.asarray(
-                np.kron(np.eye(shape[1] // len(letters)), alike)
-            )  # a pair's sequences by themselves
-        total += of_sites[np.ix_(one.position, other.position)] * of_letters[np.ix_(one.letter, other.letter)]
-    return total
+    Args:
+        weight: the weights.
+        sites: of the rows.
+        members: sequences that a row has.
+    """
+    mean = sites.mean.copy()
+    mean[sites.position, sites.letter] = sites.share.mean(0)
+    constants = (mean * weight).sum(1)  # (P,)
+    everywhere = np.where(sites.is_whole, constants, 0)
+    everywhere[0] += constants[~sites.is_whole].sum()
+    return np.asarray(weight - everywhere[:, None] / members)
 
 
 def principal_axes(features: Array) -> tuple[Array, Array]:
