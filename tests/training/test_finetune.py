@@ -1,4 +1,6 @@
 import json
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -123,6 +125,66 @@ def test_a_run_that_broke_off_while_it_wrote_a_checkpoint_goes_on(tmp_path, monk
     train(labelled(), tmp_path / "whole", options, model_options=SMALL)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole")]
     assert weights[0] == weights[1]
+
+
+class TestRefit:
+    OPTIONS = TrainingOptions(
+        epochs=5, batch_size=16, learning_rate=0.03, averaging=0.9, letter_dropout=0.1, refit=True
+    )
+
+    def test_the_best_epoch_and_its_metrics_are_those_from_before(self, tmp_path):
+        table = labelled(number=40)
+        before = train(table, tmp_path / "before", replace(self.OPTIONS, refit=False), model_options=SMALL)
+        after = train(table, tmp_path / "after", self.OPTIONS, model_options=SMALL)
+        assert (after.best_epoch, after.validation) == (before.best_epoch, before.validation)
+        assert after.test != before.test
+        assert after.rows == before.rows
+
+    def test_it_is_training_on_all_rows_for_as_many_epochs(self, tmp_path):
+        table = labelled(number=40)
+        one = replace(self.OPTIONS, epochs=1)
+        train(table, tmp_path / "refit", one, model_options=SMALL)
+        both = Rows.concatenated([table.splits["train"], table.splits["validation"]])
+        assert len(both.encoded) == len(both.labels) == 60
+        everything = replace(table, splits={**table.splits, "train": both})
+        train(everything, tmp_path / "both", replace(one, refit=False), model_options=SMALL)
+        weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("refit", "both")]
+        assert weights[0] == weights[1]
+
+    def test_it_ends_after_the_best_epoch(self, tmp_path):
+        class Count(TrainerCallback):
+            epochs: ClassVar[list[int]] = []
+
+            def on_train_begin(self, args, state, control, **kwargs):
+                self.epochs.append(0)
+
+            def on_epoch_end(self, args, state, control, **kwargs):
+                self.epochs[-1] += 1
+
+        report = train(labelled(), tmp_path, self.OPTIONS, model_options=SMALL, callbacks=[Count()])
+        assert Count.epochs == [5, report.best_epoch]
+
+    @pytest.mark.parametrize("training", [1, 2])
+    def test_it_goes_on_where_it_broke_off(self, tmp_path, training):
+        class Break(TrainerCallback):
+            trainings = 0
+
+            def on_train_begin(self, args, state, control, **kwargs):
+                self.trainings += 1
+
+            def on_epoch_begin(self, args, state, control, **kwargs):
+                if self.trainings == training and state.epoch and state.epoch >= 1:
+                    raise KeyboardInterrupt
+
+        options = replace(self.OPTIONS, learning_rate=0.003)
+        with pytest.raises(KeyboardInterrupt):
+            train(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=[Break()])
+        broken = train(labelled(), tmp_path / "broken", options, model_options=SMALL)
+        whole = train(labelled(), tmp_path / "whole", options, model_options=SMALL)
+        assert whole.best_epoch >= 2
+        assert replace(broken, minutes=0) == replace(whole, minutes=0)
+        weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole")]
+        assert weights[0] == weights[1]
 
 
 @pytest.mark.parametrize("transform", ["log", "rank"])

@@ -127,6 +127,13 @@ def test_its_report(tmp_path, kind):
     assert report.options == {**asdict(OPTIONS), "seed": [0, 1, 2]}
 
 
+def test_models_that_saw_the_validation_rows_are_not_measured_on_them(made):
+    for place in range(3):
+        options = asdict(replace(OPTIONS, seed=place, refit=True))
+        made.report(place, options=options, validation={"spearman": 0.5 + place, "r2": None, "n": 20})
+    assert made.join().validation == {"spearman": 1.5, "r2": None, "n": 20}
+
+
 def test_the_test_rows_are_opened_once_and_when_it_is_saved(made):
     made.join()
     assert made.opened == 1

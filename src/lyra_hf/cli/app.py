@@ -123,6 +123,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Sequences per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     patience: Annotated[int | None, typer.Option(help="Epochs without progress before stopping; 0: never.")] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Once the best epoch is known, train anew on validation rows too.")
+    ] = False,
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Weigh rare classes up.")] = False,
     metric: Annotated[str | None, typer.Option(help="What the best epoch is picked by.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
@@ -143,6 +146,7 @@ def train(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "patience": patience,
+        "refit": refit or None,
         "class_weights": class_weights or None,
         "seed": seed,
     }

@@ -53,6 +53,14 @@ class Rows(NamedTuple):
         """Whether any of them has a label: a class (the number of none is -100), or a number (NaN is none)."""
         return any(bool(((row >= 0) if row.dtype.kind == "i" else ~np.isnan(row)).any()) for row in self.labels)
 
+    @classmethod
+    def concatenated(cls, parts: Sequence["Rows"]) -> "Rows":
+        """The rows of all parts, in order; their subsets are dropped."""
+        return cls(
+            EncodedSequences.concatenated([part.encoded for part in parts]),
+            [labels for part in parts for labels in part.labels],
+        )
+
     def digest(self) -> str:
         """What changes where any letter, label or part does."""
         digest = hashlib.sha256(self.encoded.ids.tobytes() + self.encoded.offsets.tobytes())

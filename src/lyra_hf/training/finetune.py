@@ -32,7 +32,7 @@ from ..modeling_lyra import (
 from ..tasks.metrics import compute_metrics
 from .averaging import WeightAverager
 from .batches import TableDataset
-from .data import HeldOut, LabelledTable
+from .data import HeldOut, LabelledTable, Rows
 from .evaluation import evaluate_rows, evaluate_test, flatten
 from .options import TrainingOptions
 from .site_independent import fit_site_weights
@@ -41,6 +41,8 @@ from .trainer import LyraTrainer
 
 REPORT_FILE = "training_report.json"
 _CHECKPOINTS = "checkpoints"
+_FOUND_FILE = "found.json"  # in that folder: the best epoch and its metrics, when training begins anew with all rows
+_REFIT = "refit"  # in that folder: the checkpoints of that training
 _SHAPE = (
     "hidden_size", "pgc_hidden_sizes", "conv_kernel", "state_size", "num_hidden_layers", "bidirectional", "pooling",
     "num_positions", "site_weights", "pair_input", "pair_context", "reverse_complement", "dropout", "ensemble_size",
@@ -58,7 +60,8 @@ class TrainingReport:
     """What a training run gave.
 
     Attributes:
-        validation: metrics of the kept weights on the validation rows.
+        validation: metrics of the kept weights on the validation rows; if these rows were trained on too, in the end
+            (`refit`), those of the weights before.
         test: metrics of the kept weights on the test rows, computed once, at the end; with `interval`, the 95 %
             bootstrap interval of `metric`, and `subsets`, the same for parts of the rows. None where there are none.
         best_epoch: the epoch whose weights were kept, the best on validation; None of an ensemble of several runs.
@@ -172,34 +175,37 @@ def finetune(
     for split in ("train", "validation"):
         if split not in table.splits:
             raise UserError(f"no row is in the split {split!r}; training needs rows to train on and to validate on")
-    set_seed(options.seed)
-    model = build_model(table, model_options or {}, output_names or table.output_names, options.start)
+    names = output_names or table.output_names
+    model, rows = _new_model(table, model_options or {}, names, options)
     metric = metric or default_metric(table.problem_type)
     _check_metric(metric, table, model)
     checkpoints = output / _CHECKPOINTS
     _check_run(checkpoints, table, model.config, options, metric)
-    if isinstance(model, LyraForSequenceClassification) and model.site_weights is not None:
-        table = replace(table, splits={**table.splits, "train": fit_site_weights(model, table.splits["train"])})
     started = time.monotonic()
-    trainer = _build_trainer(model, table, checkpoints, options, metric, callbacks or [])
-    gc.freeze()  # what is loaded by now stays: to look through all of torch again and again takes 2 % of the time
-    try:
-        with quiet_transformers():
-            trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
-    finally:
-        gc.unfreeze()
-    minutes = round((time.monotonic() - started) / 60, 2)
-    if hasattr(model.config, "use_cache"):  # left behind by the Trainer; Lyra has no such thing
-        del model.config.use_cache
+    found = checkpoints / _FOUND_FILE
+    if found.is_file():
+        best_epoch, validation = json.loads(found.read_text(encoding="utf-8"))
+    else:
+        trainer = _build_trainer(model, rows, table.splits["validation"], checkpoints, options, metric, callbacks or [])
+        _train(trainer)
+        best_epoch = _best_epoch(trainer)
+        validation = evaluate_rows(Predictor(model), table.splits["validation"])
+    if options.refit:
+        write_text(found, json.dumps([best_epoch, validation]))
+        both = Rows.concatenated([table.splits["train"], table.splits["validation"]])
+        model, rows = _new_model(replace(table, splits={"train": both}), model_options or {}, names, options)
+        until = [*(callbacks or []), _StopAfter(best_epoch)]
+        _train(_build_trainer(model, rows, None, checkpoints / _REFIT, options, metric, until))
     report = save_and_measure(
         model,
         output,
         table,
         held_out,
         metric=metric,
-        best_epoch=_best_epoch(trainer),
-        minutes=minutes,
+        best_epoch=best_epoch,
+        minutes=round((time.monotonic() - started) / 60, 2),
         options=asdict(options),
+        validation=validation,
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
     return report
@@ -215,18 +221,20 @@ def save_and_measure(
     best_epoch: float | None,
     minutes: float,
     options: dict[str, Any],
+    validation: dict[str, Any],
 ) -> TrainingReport:
-    """Save a model, measure it on the validation rows and once on the test rows, and leave the report beside it.
+    """Save a model, measure it once on the test rows, and leave the report beside it.
 
     Args:
         model: the model.
         output: the folder to write.
-        table: the rows that it was trained on, with the split "validation".
+        table: the rows that it was trained on.
         held_out: the test rows, which are read when the model has been saved.
         metric: for the report, as are the arguments that follow.
         best_epoch: the epoch whose weights the model has.
         minutes: of training.
         options: of training.
+        validation: metrics on the validation rows.
     """
     (output / REPORT_FILE).unlink(missing_ok=True)  # of an earlier model
     save_checkpoint(model, output)
@@ -235,7 +243,7 @@ def save_and_measure(
     if held_out is not None:
         splits["test"] = held_out.open(output)
     report = TrainingReport(
-        validation=evaluate_rows(predictor, splits["validation"]),
+        validation=validation,
         test=evaluate_test(predictor, splits["test"], metric) if "test" in splits else None,
         best_epoch=best_epoch,
         metric=metric,
@@ -248,14 +256,50 @@ def save_and_measure(
     return report
 
 
+class _StopAfter(TrainerCallback):
+    """Ends training after some epochs, on a schedule that was made for more."""
+
+    def __init__(self, epochs: float) -> None:
+        self.epochs = epochs
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if round(state.epoch) >= self.epochs:
+            control.should_training_stop = True
+
+
+def _new_model(
+    table: LabelledTable, model_options: dict[str, Any], names: list[str], options: TrainingOptions
+) -> tuple[LyraPreTrainedModel, Rows]:
+    """A model as training finds it, and the training rows with the labels that it shall learn."""
+    set_seed(options.seed)
+    model, rows = build_model(table, model_options, names, options.start), table.splits["train"]
+    if isinstance(model, LyraForSequenceClassification) and model.site_weights is not None:
+        rows = fit_site_weights(model, rows)
+    return model, rows
+
+
+def _train(trainer: LyraTrainer) -> None:
+    """Train, or go on from the last epoch."""
+    gc.freeze()  # what is loaded by now stays: to look through all of torch again and again takes 2 % of the time
+    try:
+        with quiet_transformers():
+            trainer.train(resume_from_checkpoint=_last_checkpoint(Path(str(trainer.args.output_dir))))
+    finally:
+        gc.unfreeze()
+    if hasattr(trainer.model.config, "use_cache"):  # left behind by the Trainer; Lyra has no such thing
+        del trainer.model.config.use_cache
+
+
 def _build_trainer(
     model: LyraPreTrainedModel,
-    table: LabelledTable,
+    rows: Rows,
+    validation: Rows | None,
     checkpoints: Path,
     options: TrainingOptions,
     metric: str,
     callbacks: list[TrainerCallback],
 ) -> LyraTrainer:
+    """A Trainer on some rows; without validation rows the last weights are kept, not the best."""
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=options.epochs,
@@ -266,11 +310,11 @@ def _build_trainer(
         optim="adamw_torch_fused",
         lr_scheduler_type="cosine",
         warmup_steps=options.warmup,
-        eval_strategy="epoch",
+        eval_strategy="no" if validation is None else "epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
         save_total_limit=1,
-        load_best_model_at_end=True,
+        load_best_model_at_end=validation is not None,
         restore_callback_states_from_checkpoint=True,
         metric_for_best_model=metric,
         greater_is_better=greater_is_better(metric),
@@ -285,20 +329,20 @@ def _build_trainer(
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-    if options.patience:
+    if options.patience and validation is not None:
         callbacks = [*callbacks, EarlyStoppingCallback(early_stopping_patience=options.patience)]
     with quiet_transformers():
         trainer = LyraTrainer(
             model=model,
             args=arguments,
-            train_dataset=TableDataset(table.splits["train"]),
-            eval_dataset=TableDataset(table.splits["validation"]),
+            train_dataset=TableDataset(rows),
+            eval_dataset=None if validation is None else TableDataset(validation),
             compute_metrics=_metrics_of(model),
             callbacks=callbacks,
             ssm_learning_rate=options.ssm_learning_rate,
             averager=WeightAverager(options.averaging) if options.averaging else None,
             letter_dropout=options.letter_dropout,
-            class_weights=_class_weights(table) if options.class_weights else None,
+            class_weights=_class_weights(rows, model.config) if options.class_weights else None,
         )
     # Both write to standard output, which belongs to results.
     trainer.remove_callback(PrinterCallback)
@@ -375,11 +419,11 @@ def _last_checkpoint(checkpoints: Path) -> str | None:
     return last
 
 
-def _class_weights(table: LabelledTable) -> torch.Tensor:
+def _class_weights(rows: Rows, config: LyraConfig) -> torch.Tensor:
     """Weights by inverse frequency: of classes with a mean of 1; of labels, negatives over positives."""
-    labels = np.concatenate([np.atleast_1d(row) for row in table.splits["train"].labels])
-    outputs = len(table.output_names)
-    if table.problem_type == "single_label_classification":
+    labels = np.concatenate([np.atleast_1d(row) for row in rows.labels])
+    outputs = config.num_labels
+    if config.problem_type == "single_label_classification":
         counts = np.bincount(labels[labels >= 0], minlength=outputs)
         return torch.tensor(counts.sum() / (outputs * np.maximum(counts, 1)), dtype=torch.float32)
     positives = (labels.reshape(-1, outputs) == 1).sum(0)

@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from ..errors import UserError
 from ..inference.loading import load_model
+from ..inference.predictor import Predictor
 from .data import HeldOut, LabelledTable
+from .evaluation import evaluate_rows
 from .finetune import REPORT_FILE, TrainingReport, save_and_measure
 from .options import TrainingOptions
 
@@ -48,7 +51,8 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
         folders: the runs, two at least, that differ in their seed alone.
         output: the folder to write: weights, configuration, tokenizer and a report as `finetune` leaves one. Its
             minutes and parameters are those of all members together, the seed in its options is the list of theirs,
-            and it has no best epoch.
+            and it has no best epoch. Of models that have seen the validation rows in the end (`refit`), its validation
+            metrics are the means of theirs from before.
         table: the rows that the runs were trained on, with the split "validation".
         held_out: the test rows, which are read when the ensemble has been saved.
 
@@ -65,6 +69,10 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
         ensemble = type(models[0]).from_members(models)
     except ValueError as error:
         raise UserError(f"the models cannot be joined: {error}") from error
+    if reports[0]["options"].get("refit"):
+        validation = _mean([report["validation"] for report in reports])
+    else:
+        validation = evaluate_rows(Predictor(ensemble), table.splits["validation"])
     return save_and_measure(
         ensemble,
         output,
@@ -74,7 +82,20 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
         best_epoch=None,
         minutes=round(sum(report["minutes"] for report in reports), 2),
         options={**reports[0]["options"], "seed": [report["options"]["seed"] for report in reports]},
+        validation=validation,
     )
+
+
+def _mean(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of each metric; None where one is undefined."""
+    means: dict[str, Any] = {}
+    for name, first in metrics[0].items():
+        values = [entry[name] for entry in metrics]
+        if isinstance(first, Mapping):
+            means[name] = _mean(values)
+        else:
+            means[name] = first if name == "n" else None if None in values else mean(values)
+    return means
 
 
 def _report(folder: Path) -> dict[str, Any]:

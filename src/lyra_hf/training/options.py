@@ -22,6 +22,8 @@ class TrainingOptions:
             none.
         letter_dropout: share of the letters that are hidden (read as unknown) at each step, other ones each time.
         patience: epochs without a better validation metric after which training ends; 0 for never.
+        refit: when the best epoch is known, train anew for as many epochs on training and validation rows together;
+            what is kept is then that model, and its validation metrics those from before.
         start: a checkpoint (name or folder) whose weights, but for the head's, are the initial ones, and whose shape
             the model has; None for random ones.
         class_weights: weigh classes by the inverse of their frequency.
@@ -38,6 +40,7 @@ class TrainingOptions:
     averaging: float = 0.0
     letter_dropout: float = 0.0
     patience: int = 15
+    refit: bool = False
     start: str | None = None
     class_weights: bool = False
     seed: int = 0
