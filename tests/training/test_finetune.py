@@ -5,13 +5,15 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from small_models import build
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 
 from lyra_hf import LyraConfig, LyraForSequenceClassification, Predictor, UserError
+from lyra_hf.checkpoints.folders import save_checkpoint
 from lyra_hf.inference.encoding import EncodedSequences
 from lyra_hf.training.data import HeldOut, LabelledTable, Rows
 from lyra_hf.training.evaluation import evaluate_test, flatten
-from lyra_hf.training.finetune import REPORT_FILE, finetune
+from lyra_hf.training.finetune import REPORT_FILE, build_model, finetune
 from lyra_hf.training.options import TrainingOptions
 from lyra_hf.training.trainer import LyraTrainer
 
@@ -125,6 +127,17 @@ def test_a_run_that_broke_off_while_it_wrote_a_checkpoint_goes_on(tmp_path, monk
     train(labelled(), tmp_path / "whole", options, model_options=SMALL)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole")]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_a_start_from_an_ensemble_takes_as_many_members(tmp_path, members):
+    save_checkpoint(build(LyraForSequenceClassification, ensemble_size=3), tmp_path / "start")
+    ensemble = LyraForSequenceClassification.from_pretrained(tmp_path / "start")
+    model = build_model(labelled(), {"ensemble_size": members}, ["y"], str(tmp_path / "start"))
+    assert model.config.ensemble_size == members
+    for name, wanted in ensemble.lyra.named_parameters():
+        found = model.lyra.get_parameter(name)
+        assert torch.equal(found, wanted[0] if members == 1 else wanted[:members])
 
 
 class TestRefit:

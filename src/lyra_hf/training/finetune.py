@@ -96,7 +96,8 @@ def build_model(
         table: the data.
         model_options: fields of `LyraConfig` that differ from the defaults.
         output_names: names of the outputs.
-        start: a checkpoint to take weights and shape from, all but the head's.
+        start: a checkpoint to take weights and shape from, all but the head's; of an ensemble as many members as the
+            model has.
 
     Raises:
         UserError: the options make no sense, or do not fit the checkpoint.
@@ -125,7 +126,7 @@ def build_model(
         model.classifier.label_scale.fit(torch.from_numpy(labels))
     if base is not None:
         try:
-            model.lyra.load_state_dict(base.lyra.state_dict())
+            model.lyra.load_state_dict(_first_members(base, config.ensemble_size).lyra.state_dict())
         except RuntimeError as error:
             raise UserError(f"{start} is of another shape than the model options ask for: {error}") from error
     return model
@@ -136,6 +137,14 @@ def _shape_of(base: LyraPreTrainedModel, table: LabelledTable, start: str) -> di
     if base.config.alphabet != table.alphabet:
         raise UserError(f"{start} reads {base.config.alphabet}, and the sequences are {table.alphabet}")
     return {name: getattr(base.config, name) for name in _SHAPE}
+
+
+def _first_members(ensemble: LyraPreTrainedModel, number: int) -> LyraPreTrainedModel:
+    """The ensemble of the first members of one, or the first member alone."""
+    if number >= ensemble.config.ensemble_size:
+        return ensemble
+    members = ensemble.members()[:number]
+    return members[0] if number == 1 else type(ensemble).from_members(members)
 
 
 def finetune(

@@ -25,7 +25,7 @@ class TrainingOptions:
         refit: when the best epoch is known, train anew for as many epochs on training and validation rows together;
             what is kept is then that model, and its validation metrics those from before.
         start: a checkpoint (name or folder) whose weights, but for the head's, are the initial ones, and whose shape
-            the model has; None for random ones.
+            the model has; of an ensemble as many members as the model has. None for random ones.
         class_weights: weigh classes by the inverse of their frequency.
         seed: of initial weights, dropout and the order of rows.
     """
