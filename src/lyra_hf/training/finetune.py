@@ -185,7 +185,8 @@ def finetune(
         if split not in table.splits:
             raise UserError(f"no row is in the split {split!r}; training needs rows to train on and to validate on")
     names = output_names or table.output_names
-    model, rows = _new_model(table, model_options or {}, names, options)
+    set_seed(options.seed)
+    model = build_model(table, model_options or {}, names, options.start)
     metric = metric or default_metric(table.problem_type)
     _check_metric(metric, table, model)
     checkpoints = output / _CHECKPOINTS
@@ -195,14 +196,17 @@ def finetune(
     if found.is_file():
         best_epoch, validation = json.loads(found.read_text(encoding="utf-8"))
     else:
-        trainer = _build_trainer(model, rows, table.splits["validation"], checkpoints, options, metric, callbacks or [])
+        rows, validation_rows = _to_learn(model, table.splits["train"]), table.splits["validation"]
+        trainer = _build_trainer(model, rows, validation_rows, checkpoints, options, metric, callbacks or [])
         _train(trainer)
         best_epoch = _best_epoch(trainer)
-        validation = evaluate_rows(Predictor(model), table.splits["validation"])
+        validation = evaluate_rows(Predictor(model), validation_rows)
     if options.refit:
         write_text(found, json.dumps([best_epoch, validation]))
         both = Rows.concatenated([table.splits["train"], table.splits["validation"]])
-        model, rows = _new_model(replace(table, splits={"train": both}), model_options or {}, names, options)
+        set_seed(options.seed)
+        model = build_model(replace(table, splits={"train": both}), model_options or {}, names, options.start)
+        rows = _to_learn(model, both)
         until = [*(callbacks or []), _StopAfter(best_epoch)]
         _train(_build_trainer(model, rows, None, checkpoints / _REFIT, options, metric, until))
     report = save_and_measure(
@@ -276,15 +280,11 @@ class _StopAfter(TrainerCallback):
             control.should_training_stop = True
 
 
-def _new_model(
-    table: LabelledTable, model_options: dict[str, Any], names: list[str], options: TrainingOptions
-) -> tuple[LyraPreTrainedModel, Rows]:
-    """A model as training finds it, and the training rows with the labels that it shall learn."""
-    set_seed(options.seed)
-    model, rows = build_model(table, model_options, names, options.start), table.splits["train"]
+def _to_learn(model: LyraPreTrainedModel, rows: Rows) -> Rows:
+    """The rows with the labels that the network shall learn; a model's site weights are fitted first."""
     if isinstance(model, LyraForSequenceClassification) and model.site_weights is not None:
-        rows = fit_site_weights(model, rows)
-    return model, rows
+        return fit_site_weights(model, rows)
+    return rows
 
 
 def _train(trainer: LyraTrainer) -> None:

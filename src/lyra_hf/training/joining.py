@@ -14,6 +14,7 @@ from .data import HeldOut, LabelledTable
 from .evaluation import evaluate_rows
 from .finetune import REPORT_FILE, TrainingReport, save_and_measure
 from .options import TrainingOptions
+from .summary import combined
 
 
 def joined_report(
@@ -70,7 +71,7 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
     except ValueError as error:
         raise UserError(f"the models cannot be joined: {error}") from error
     if reports[0]["options"].get("refit"):
-        validation = _mean([report["validation"] for report in reports])
+        validation = combined([report["validation"] for report in reports], mean)
     else:
         validation = evaluate_rows(Predictor(ensemble), table.splits["validation"])
     return save_and_measure(
@@ -84,18 +85,6 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
         options={**reports[0]["options"], "seed": [report["options"]["seed"] for report in reports]},
         validation=validation,
     )
-
-
-def _mean(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mean of each metric; None where one is undefined."""
-    means: dict[str, Any] = {}
-    for name, first in metrics[0].items():
-        values = [entry[name] for entry in metrics]
-        if isinstance(first, Mapping):
-            means[name] = _mean(values)
-        else:
-            means[name] = first if name == "n" else None if None in values else mean(values)
-    return means
 
 
 def _report(folder: Path) -> dict[str, Any]:

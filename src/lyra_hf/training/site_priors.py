@@ -9,7 +9,7 @@ Letters in shapes: P positions, F letters (of pairs both sequences'), S letters 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -147,4 +147,4 @@ def likeliest(prior: Prior, position: Indices, letter: Indices, centred: Array, 
         explained = np.append(solution @ (kernels @ solution).T, solution @ solution)
         expected = np.append(np.einsum("ij,qij->q", inverse, kernels), np.trace(inverse))
         variances *= np.sqrt(explained / np.maximum(expected, 1e-30))
-    return Prior(prior.alphabet, prior.letters, prior.consensus, prior.parts, tuple(variances[:-1] / scales))
+    return replace(prior, variances=tuple(variances[:-1] / scales))

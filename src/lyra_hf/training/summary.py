@@ -1,6 +1,6 @@
 """What several runs of one task gave together, from their reports."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
@@ -36,23 +36,30 @@ def summarize(reports: Mapping[str, Report]) -> dict[str, Any]:
     summary: dict[str, Any] = {"metric": reports[best]["metric"], "best": best}
     for split in ("validation", "test"):
         metrics = [report[split] for report in reports.values()]
-        summary[split] = None if None in metrics else _spread(metrics)
+        summary[split] = None if None in metrics else combined(metrics, _spread)
     return {**summary, "runs": dict(reports)}
 
 
-def _spread(metrics: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """{"mean": ..., "std": ...} in the place of each metric; None where the data leave one undefined."""
-    spread: dict[str, Any] = {}
+def combined(metrics: Sequence[Mapping[str, Any]], combine: Callable[[list[float]], Any]) -> dict[str, Any]:
+    """What the values of several runs come to, in the place of each metric; None where the data leave one undefined.
+
+    Args:
+        metrics: of each run, all of the same rows.
+        combine: makes one thing of a metric's values.
+    """
+    together: dict[str, Any] = {}
     for name, first in metrics[0].items():
         values = [entry[name] for entry in metrics]
         if name == "interval":  # of one run; the spread over runs is another thing
             continue
         if isinstance(first, Mapping):
-            spread[name] = _spread(values)
+            together[name] = combined(values, combine)
         elif name == "n":
-            spread[name] = first
-        elif None in values:
-            spread[name] = None
+            together[name] = first
         else:
-            spread[name] = {"mean": mean(values), "std": stdev(values) if len(values) > 1 else 0.0}
-    return spread
+            together[name] = None if None in values else combine(values)
+    return together
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else 0.0}
