@@ -69,36 +69,50 @@ class TestLikeliest:
         share = np.eye(20)[generator.integers(0, 20, size=(number, 5))].reshape(number, 100)
         return share - share.mean(0), generator
 
-    @pytest.mark.parametrize("part", [Part("same", "same"), Part("all", "like")])
-    def test_finds_the_part_that_labels_were_drawn_from(self, part):
-        centred, generator = self.rows()
-        covariance = prior((part,)).covariance(*EVERYWHERE)
-        weights = generator.multivariate_normal(np.zeros(100), covariance, method="eigh")
-        labels = centred @ weights + generator.normal(scale=0.1, size=len(centred))
-        found = likeliest(prior((Part("same", "same"), Part("all", "like"))), *EVERYWHERE, centred, labels)
-        other = next(one for one in found.parts if one != part)
-        shares = dict(zip(found.parts, found.variances, strict=True))
-        assert shares[part] > 5 * shares[other]
+    def test_finds_the_part_that_labels_were_drawn_from(self):
+        parts = (Part("same", "same"), Part("all", "like"))
+        ratios = []
+        for part in parts:
+            centred, generator = self.rows(600)
+            covariance = prior((part,)).covariance(*EVERYWHERE)
+            weights = generator.multivariate_normal(np.zeros(100), covariance, method="eigh")
+            labels = centred @ weights + generator.normal(scale=0.1, size=len(centred))
+            one, other = likeliest(prior(parts), *EVERYWHERE, centred, labels).variances
+            ratios.append(one / other)
+        assert ratios[0] > 1 > ratios[1]
+        assert ratios[0] > 10 * ratios[1]
 
-    def test_every_step_makes_the_labels_likelier(self, monkeypatch):
+    @pytest.mark.parametrize("belief", [0.0, 3.0])
+    def test_every_step_is_likelier(self, monkeypatch, belief):
+        """The density of labels and variances, written out, with the noise that suits each step best."""
         centred, generator = self.rows(60)
-        labels = generator.normal(size=60)
+        labels = centred @ generator.normal(size=100) + generator.normal(scale=0.3, size=60)
+        monkeypatch.setattr("lyra_hf.training.site_priors._BELIEF", belief)
+        wanted = (labels - labels.mean()) / labels.std()
+        even = 1 / (len(OF_PROTEINS) + 1)
+        scales = [np.trace(centred @ prior((part,)).covariance(*EVERYWHERE) @ centred.T) / 60 for part in OF_PROTEINS]
 
-        def log_likelihood(steps):
+        def log_density(steps):
             monkeypatch.setattr("lyra_hf.training.site_priors._STEPS", steps)
             found = likeliest(prior(), *EVERYWHERE, centred, labels)
             explained = centred @ found.covariance(*EVERYWHERE) @ centred.T
-            wanted = (labels - labels.mean()) / labels.std()
-            # The noise is not kept: the best there is stands for it.
             best = -np.inf
-            for noise in np.geomspace(1e-3, 10, 100):
+            for noise in np.geomspace(1e-3, 10, 200):
                 covariance = explained + noise * np.eye(60)
                 _, logarithm = np.linalg.slogdet(covariance)
                 best = max(best, -wanted @ np.linalg.solve(covariance, wanted) / 2 - logarithm / 2)
-            return best
+            shares = np.maximum(np.multiply(found.variances, scales) / even, 1e-300)
+            return best - belief * np.cosh(np.log(shares)).sum() if belief else best
 
-        likelihoods = [log_likelihood(steps) for steps in (0, 5, 20, 60)]
-        assert likelihoods == sorted(likelihoods)
+        densities = [log_density(steps) for steps in (0, 2, 5, 20)]
+        assert densities == sorted(densities)
+
+    def test_few_labels_rule_no_part_out(self):
+        centred, generator = self.rows(30)
+        found = likeliest(prior(), *EVERYWHERE, centred, generator.normal(size=30))
+        scales = [np.trace(centred @ prior((part,)).covariance(*EVERYWHERE) @ centred.T) for part in OF_PROTEINS]
+        shares = np.multiply(found.variances, scales)
+        assert shares.min() > 0.1 * shares.max()
 
     def test_a_part_that_no_row_has(self):
         """All rows have the consensus letter everywhere but at one site."""

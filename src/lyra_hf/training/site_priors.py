@@ -1,9 +1,10 @@
 """What is likely of the weights of letters at sites before anything is measured, and how much of each belief to hold.
 
 A weight is a sum of independent parts. Each part says which sites have to do with each other, and which letters: its
-covariance is a product of the two. How much of the variance each part has is what makes the labels of the training
-rows most likely (evidence maximisation: Rasmussen and Williams 2006, section 5.4.1), by the multiplicative updates of
-Zhou, Hu, Zhou and Lange 2019 (doi:10.1080/10618600.2018.1529601), of which every step makes them likelier.
+covariance is a product of the two. How much of the variance each part has is what the labels of the training rows bear
+out (evidence maximisation: Rasmussen and Williams 2006, section 5.4.1), by the multiplicative updates of Zhou, Hu, Zhou
+and Lange 2019 (doi:10.1080/10618600.2018.1529601). Of sites that were not varied the labels tell next to nothing: a
+mild belief that all parts have alike keeps few labels from ruling a part out.
 
 Letters in shapes: P positions, F letters (of pairs both sequences'), S letters that occur at a site, N rows, Q parts.
 """
@@ -24,6 +25,7 @@ Indices = npt.NDArray[np.int64]
 _WIDTH = 3.0  # of the similarity of amino acids
 _REACH = 3.0  # sites over which the covariance of neighbours falls to 1/e
 _STEPS = 60  # after which the shares of the parts hardly move
+_BELIEF = 3.0  # how firmly all parts are held to be alike
 
 
 class Part(NamedTuple):
@@ -124,7 +126,10 @@ class Prior:
 
 
 def likeliest(prior: Prior, position: Indices, letter: Indices, centred: Array, labels: Array) -> Prior:
-    """A prior with the variances of its parts that make some labels likeliest.
+    """A prior with the variances of its parts that are likeliest, given some labels.
+
+    Where a part's variance is v, and would be w if the labels' was shared out evenly, the density of log(v) before
+    any label is known is in proportion to exp(-k cosh(log(v / w))), with k the firmness of that belief.
 
     Args:
         prior: its variances do not matter.
@@ -140,11 +145,15 @@ def likeliest(prior: Prior, position: Indices, letter: Indices, centred: Array, 
     scales[scales == 0] = 1  # a part that no row has
     kernels /= scales[:, None, None]
     wanted = (labels - labels.mean()) / labels.std()
-    variances = np.full(len(kernels) + 1, 1 / (len(kernels) + 1))  # the last is the noise's
+    even = 1 / (len(kernels) + 1)
+    variances = np.full(len(kernels) + 1, even)  # the last is the noise's
+    belief = np.append(np.full(len(kernels), _BELIEF), 0.0)  # of the noise there is none
     for _ in range(_STEPS):
         inverse = np.linalg.inv(np.tensordot(variances[:-1], kernels, 1) + (variances[-1] + 1e-9) * np.eye(rows))
         solution = inverse @ wanted
         explained = np.append(solution @ (kernels @ solution).T, solution @ solution)
         expected = np.append(np.einsum("ij,qij->q", inverse, kernels), np.trace(inverse))
-        variances *= np.sqrt(explained / np.maximum(expected, 1e-30))
+        # The least of explained variances^2 / v + expected v + belief (even / v + v / even), which lies above twice the
+        # negative logarithm of the density and touches it at the present variances.
+        variances = np.sqrt((explained * variances**2 + belief * even) / np.maximum(expected + belief / even, 1e-30))
     return replace(prior, variances=tuple(variances[:-1] / scales))
