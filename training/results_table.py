@@ -38,8 +38,8 @@ _HEAD = """\
 
 Made by `make results` from the recipes and the reports in [training/results](../training/results); not written by hand.
 
-Every model is trained from nothing on the training rows of its task alone, or of the task that it is a part of. The
-epoch is picked on the validation rows.
+Every model is trained on the training rows of its task alone, or of the task that it is a part of, from random weights
+or, where it is said below, from those of another task's. The epoch is picked on the validation rows.
 The test rows are read once per seed, and once for the ensemble of the seeds, after the model has been saved; no choice
 was made on them.
 
@@ -91,7 +91,12 @@ def _totals(standings: Sequence[Standing]) -> list[str]:
             f"- Longest training: {_minutes(outcomes[longest])} minutes (`{longest}`)",
             f"- Trained on: {', '.join(machines)}",
         ]
-    return lines
+    starts = [
+        f"`{one.recipe.name}` from `{one.recipe.training.start}`"
+        for one in standings
+        if one.best is not None and one.recipe.training is not None and one.recipe.training.start is not None
+    ]
+    return [*lines, *([f"- Started from weights of another task: {', '.join(starts)}"] if starts else [])]
 
 
 def _count(flags: Sequence[bool | None]) -> str:
