@@ -5,41 +5,17 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from small_models import build
+from small_training import SMALL, labelled
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 
 from lyra_hf import LyraConfig, LyraForSequenceClassification, Predictor, UserError
-from lyra_hf.checkpoints.folders import save_checkpoint
-from lyra_hf.inference.encoding import EncodedSequences
 from lyra_hf.training.data import HeldOut, LabelledTable, Rows
 from lyra_hf.training.evaluation import evaluate_test, flatten
-from lyra_hf.training.finetune import REPORT_FILE, build_model, finetune
+from lyra_hf.training.finetune import REPORT_FILE, finetune
 from lyra_hf.training.options import TrainingOptions
 from lyra_hf.training.trainer import LyraTrainer
 
-SMALL = {"hidden_size": 8, "pgc_hidden_sizes": [4], "state_size": 8}
 OPTIONS = TrainingOptions(epochs=2, batch_size=16, learning_rate=0.01)
-
-
-def labelled(head="sequence", problem_type="regression", outputs=1, number=60):
-    """A table whose labels are the share of C, of sequences of different lengths."""
-    generator = np.random.default_rng(0)
-
-    def rows(number):
-        encoded = [generator.integers(2, 6, size=generator.integers(5, 20)).astype(np.uint8) for _ in range(number)]
-        labels = []
-        for ids in encoded:
-            value = (ids == 3).astype(np.float32) if head == "residue" else np.float32((ids == 3).mean())
-            if problem_type == "single_label_classification":
-                labels.append(np.asarray(value > 0.25, dtype=np.int64))
-            else:
-                value = np.asarray(value > 0.25 if problem_type == "multi_label_classification" else value, np.float32)
-                labels.append(value if outputs == 1 else np.stack([value] * outputs, axis=-1))
-        return Rows(EncodedSequences.from_list(encoded), labels)
-
-    names = ["no", "yes"] if problem_type == "single_label_classification" else [f"y{i}" for i in range(outputs)]
-    splits = {"train": rows(number), "validation": rows(20), "test": rows(20)}
-    return LabelledTable("dna", head, problem_type, names, splits)
 
 
 def train(table, folder, options, **further):
@@ -127,17 +103,6 @@ def test_a_run_that_broke_off_while_it_wrote_a_checkpoint_goes_on(tmp_path, monk
     train(labelled(), tmp_path / "whole", options, model_options=SMALL)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole")]
     assert weights[0] == weights[1]
-
-
-@pytest.mark.parametrize("members", [1, 2, 3])
-def test_a_start_from_an_ensemble_takes_as_many_members(tmp_path, members):
-    save_checkpoint(build(LyraForSequenceClassification, ensemble_size=3), tmp_path / "start")
-    ensemble = LyraForSequenceClassification.from_pretrained(tmp_path / "start")
-    model = build_model(labelled(), {"ensemble_size": members}, ["y"], str(tmp_path / "start"))
-    assert model.config.ensemble_size == members
-    for name, wanted in ensemble.lyra.named_parameters():
-        found = model.lyra.get_parameter(name)
-        assert torch.equal(found, wanted[0] if members == 1 else wanted[:members])
 
 
 class TestRefit:
