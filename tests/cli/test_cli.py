@@ -276,6 +276,8 @@ BAD_COMMANDS = [
     (f"{TRAIN} --pair-context 2 -o out", "name the column of the second sequences with --pair-column"),
     (f"{TRAIN} --pair-column sequence --pair-context -1 -o out", "--pair-context must be at least 0, not -1"),
     ("train --task kim2019_spcas9 --pair-context 2 -o out", "--task says what its table holds"),
+    ("train --task kim2019_spcas9 --zeros-are-missing -o out", "--task says what its table holds"),
+    (f"{TRAIN} --zeros-are-missing -o out", "only where each residue has a label"),
     (f"{TRAIN} --problem ranking -o out", "--problem is one of regression, classification, multi-label"),
     (f"{TRAIN} --alphabet DNA -o out", "alphabet 'DNA': the name is 'dna', in lower case"),
     ("train splits.csv --target y -o out", r"splits\.csv, row 2: the split 'holdout' is none of train"),

@@ -217,6 +217,11 @@ class TestParts:
         for report, rows in ((found, slice(11, 17)), (found["subsets"]["130 nt"], slice(14, 17))):
             errors = predicted[rows, :, 1] - values[rows]
             assert report["outputs"][recipe.outputs[1]]["rmse"] == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-5)
+        targets = [word for target in recipe.targets for word in ("--target", target)]
+        table = f"{recipe.tables[0]}.parquet"
+        del found["subsets"]
+        assert evaluate("model", table, *targets, "--split", "test", "--zeros-are-missing") == found
+        assert evaluate("model", table, *targets, "--split", "test")["n"] > found["n"]
 
 
 class TestRefusals:
@@ -229,6 +234,7 @@ class TestRefusals:
             (("--pair-column", "guide"), "leave out --pair-column"),
             (("--split-column", "part"), "leave out --split-column"),
             (("--output", "percent indels"), "leave out --output"),
+            (("--zeros-are-missing",), "leave out --zeros-are-missing"),
             (("--split", "holdout"), "--split is one of train, validation, test, not 'holdout'"),
             (("--fold", "0"), "task kim2019_spcas9 is no cross-validation; leave out --fold"),
         ],

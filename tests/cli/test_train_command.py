@@ -387,7 +387,7 @@ class TestTrainSeeds:
             "train --task kim2019_spcas9 --configuration paper --fold 0 -o out",
             "train my-data.csv --target y1 --target y2 --column s --pair-column t --split-column fold --alphabet rna "
             "--problem multi-label --per-residue --label-transform rank --bidirectional --batch-size 5 --patience 0 "
-            "--class-weights --metric ap --seed 3 --pooling position --pair-context 0 -o out",
+            "--class-weights --zeros-are-missing --metric ap --seed 3 --pooling position --pair-context 0 -o out",
             "train -o out --target=-y -- -table.csv",
         ],
     )

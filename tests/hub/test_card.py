@@ -278,6 +278,7 @@ class TestCheck:
             ({"pair": "guide", "example": "AC GT"}, "--target label --pair-column guide --split test"),
             ({"sequence": "site"}, "--target label --column site --split test"),
             ({"split": "split_random"}, "--target label --split test --split-column split_random"),
+            ({"zeros_are_missing": True}, "--target label --split test --zeros-are-missing"),
             ({"train_rows": {"reads": Condition(above=9)}}, "--target label --split test"),
         ],
     )
@@ -290,7 +291,6 @@ class TestCheck:
             {"tables": ("cas9/wang2019_wt", "cas9/wang2019_hf1")},
             {"test": load_recipe("caid2_binding").test},
             {"rows": {"reads": Condition(above=9)}},
-            {"zeros_are_missing": True},
             {"threshold": 0.0},
             {"bits": True},
         ],

@@ -149,6 +149,10 @@ class TestRowsThatWereNotMeasured:
         found = read({"y": ZEROS}, lengths=[2] * 5, zeros_are_missing=True, head="residue")
         assert values(found) == [[None, None], [0, 1], [None, 0], [None, None], [-1, 1]]
 
+    def test_are_told_of_residues_alone(self):
+        with pytest.raises(UserError, match="only where each residue has a label"):
+            read({"y": [0.0, 1.5]}, zeros_are_missing=True)
+
     def test_are_rows_like_others_else(self):
         found = read({"y": ZEROS}, lengths=[2] * 5, head="residue")
         assert values(found)[0] == [0, 0]

@@ -32,6 +32,9 @@ PairOption = Annotated[
 TargetOption = Annotated[
     list[str] | None, typer.Option("--target", help="The column to predict; give it again for several.")
 ]
+ZerosOption = Annotated[
+    bool, typer.Option("--zeros-are-missing", help="Of labels per residue: a row was not measured if all its are 0.")
+]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
 
 
@@ -103,6 +106,7 @@ def train(
         str | None, typer.Option(help="regression, classification or multi-label; told from the labels otherwise.")
     ] = None,
     per_residue: Annotated[bool, typer.Option("--per-residue", help="A label for each residue.")] = False,
+    zeros_are_missing: ZerosOption = False,
     label_transform: Annotated[str | None, typer.Option(help="log or rank, for skewed labels.")] = None,
     bidirectional: Annotated[bool, typer.Option("--bidirectional", help="Read sequences from both ends.")] = False,
     pooling: Annotated[
@@ -171,6 +175,7 @@ def train(
         alphabet=alphabet,
         problem=problem,
         per_residue=per_residue,
+        zeros_are_missing=zeros_are_missing,
         metric=metric,
         model_options={name: value for name, value in model_options.items() if value is not None},
         changes={name: value for name, value in changes.items() if value is not None},
@@ -200,6 +205,7 @@ def evaluate(
     output_name: Annotated[
         str | None, typer.Option("--output", help="Of a model with several outputs, the one that --target labels.")
     ] = None,
+    zeros_are_missing: ZerosOption = False,
     device: DeviceOption = None,
 ) -> None:
     """Measure a model on a labelled table, or on a task of the catalogue; one JSON object on standard output."""
@@ -213,6 +219,7 @@ def evaluate(
             "--pair-column": pair_column is not None,
             "--split-column": split_column != "split",
             "--output": output_name is not None,
+            "--zeros-are-missing": zeros_are_missing,
         }
         if any(told.values()):
             names = ", ".join(name for name, is_told in told.items() if is_told)
@@ -234,6 +241,7 @@ def evaluate(
             column=column,
             pair_column=pair_column,
             output_name=output_name,
+            zeros_are_missing=zeros_are_missing,
             device=device,
         )
     print_result(json.dumps(metrics))

@@ -23,6 +23,7 @@ def run_evaluation(
     column: str,
     pair_column: str | None,
     output_name: str | None,
+    zeros_are_missing: bool = False,
     device: str | None,
 ) -> dict[str, Any]:
     """Metrics of a model on a table.
@@ -58,6 +59,7 @@ def run_evaluation(
         head="residue" if predictor.per_residue else "sequence",
         problem_type=kind,
         classes=tuple(output_names(config)) if single_label else None,
+        zeros_are_missing=zeros_are_missing,
     )
     table = load_table(data, form, only_split=split)
     return evaluate_rows(predictor, table.merged(), output_name)

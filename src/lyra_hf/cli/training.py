@@ -49,6 +49,7 @@ class TrainRequest:
     alphabet: str | None = None
     problem: str | None = None
     per_residue: bool = False
+    zeros_are_missing: bool = False
     metric: str | None = None
     model_options: dict[str, Any] = field(default_factory=dict)
     changes: dict[str, Any] = field(default_factory=dict)
@@ -161,7 +162,8 @@ def train_command(request: TrainRequest, output: Path) -> tuple[str, ...]:
     }
     options["metric"] = request.metric
     options["configuration"] = request.configuration if request.configuration != "best" else None
-    options |= {"per_residue": request.per_residue, **request.model_options, **request.changes, "output": output}
+    options |= {"per_residue": request.per_residue, "zeros_are_missing": request.zeros_are_missing}
+    options |= {**request.model_options, **request.changes, "output": output}
     words = ["lyra_hf.cli", "train", *(f"--target={target}" for target in request.targets)]
     for name, value in options.items():
         option = "--" + name.replace("_", "-")
@@ -224,8 +226,8 @@ def _model_options(plan: _Plan, request: TrainRequest, table: LabelledTable) -> 
 
 def _plan_for_task(request: TrainRequest, task: str) -> _Plan:
     told = (request.targets, request.pair_column, request.split_column, request.alphabet, request.problem)
-    is_told = request.per_residue or request.column != "sequence" or "pair_context" in request.model_options
-    if any(told) or is_told:
+    flags = (request.per_residue, request.zeros_are_missing, "pair_context" in request.model_options)
+    if any(told) or any(flags) or request.column != "sequence":
         raise UserError("--task says what its table holds; leave out --target, --column, --alphabet and their like")
     if request.configuration not in CONFIGURATIONS:
         raise UserError(f"--configuration is {' or '.join(CONFIGURATIONS)}, not {request.configuration!r}")
@@ -278,6 +280,7 @@ def _table_format(request: TrainRequest) -> TableFormat:
         alphabet=request.alphabet,
         head="residue" if request.per_residue else None,
         problem_type=_PROBLEMS[request.problem] if request.problem else None,  # type: ignore[arg-type]
+        zeros_are_missing=request.zeros_are_missing,
     )
 
 

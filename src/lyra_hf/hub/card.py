@@ -225,6 +225,8 @@ def _check(recipe: Recipe) -> str:
         words += ["--split", "test"]
         if recipe.split != "split":
             words += ["--split-column", recipe.split]
+        if recipe.zeros_are_missing:
+            words += ["--zeros-are-missing"]
         commands.insert(0, f"`{evaluate} {shlex.join(words)}`")
     parts = ", which tells the parts of the test rows by themselves too" if recipe.subsets else ""
     return (
@@ -237,7 +239,7 @@ def _needs_recipe(recipe: Recipe) -> bool:
     """Whether the test rows and their labels are more than the columns of one table, so that only `--task` has them."""
     is_elsewhere = len(recipe.tables) > 1 or recipe.test is not None
     are_made = recipe.threshold is not None or recipe.bits
-    return is_elsewhere or are_made or recipe.zeros_are_missing or bool(recipe.rows)
+    return is_elsewhere or are_made or bool(recipe.rows)
 
 
 def _over(outcome: Outcome) -> str:

@@ -55,6 +55,10 @@ class LabelReader:
         cells = {index: [self.parse(columns[name][index]) for name in self.form.targets] for index in self.lengths}
         is_list = any(isinstance(cell, list) for row in cells.values() for cell in row)
         head: Head = self.form.head or ("residue" if is_list else "sequence")
+        if self.form.zeros_are_missing and head == "sequence":
+            raise UserError(
+                "labels that are all 0 can stand for a row that was not measured only where each residue has a label"
+            )
         if head == "residue":
             cells = {
                 index: [
