@@ -364,7 +364,8 @@ class TestKeptResults:
                 model, _ = load_recipe(outcome.task).configured(outcome.configuration)
                 config = LyraConfig(alphabet=load_recipe(outcome.task).alphabet, **model)
                 # Members share the site weights, one for each letter at each site; these tasks have one output.
-                shared = config.num_positions * config.num_letters if config.site_weights else 0
+                letters = config.num_letters * (2 if config.pair_input else 1)
+                shared = config.num_positions * letters if config.site_weights else 0
                 assert report["parameters"] - shared == sum(run.report["parameters"] - shared for run in outcome.runs)
 
     def test_on_the_recipes_rows_and_folds(self, kept):
