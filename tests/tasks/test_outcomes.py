@@ -150,6 +150,16 @@ class TestEnsemble:
         assert (outcome.joined is not None, outcome.ships_ensemble) == (stands, ships)
         assert outcome.shipped_report == (outcome.ensemble if ships else outcome.best_run.report)
 
+    @pytest.mark.parametrize("validation", [0.4, 0.6, 0.8])
+    def test_is_shipped_where_the_validation_rows_were_learned_from(self, validation):
+        outcome = self.outcome(validation)
+        runs = tuple(replace(run, report={**run.report, "options": {"refit": True}}) for run in outcome.runs)
+        refitted = replace(outcome, runs=runs)
+        assert refitted.is_refitted
+        assert refitted.ships_ensemble
+        assert refitted.shipped_report == refitted.ensemble
+        assert not replace(refitted, ensemble=None).ships_ensemble
+
     def test_where_the_mean_over_the_seeds_is_undefined(self):
         outcome = made_outcome(made_report(None, 0.6), made_report(0.7, 0.5), ensemble=made_ensemble(0.6, 0.8))
         assert outcome.figure("spearman") == Spread(0.8, None)

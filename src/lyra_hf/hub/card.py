@@ -177,8 +177,13 @@ def _protocol(recipe: Recipe, outcome: Outcome) -> str:
     if outcome.ships_ensemble:
         seeds = ", ".join(map(str, outcome.seeds))
         text += (
-            f"Shipped is the ensemble of the models of seeds {seeds}, joined with nothing trained again: on validation "
-            f"it was better than the best of them, seed {outcome.best_seed}. Its test rows, too, were measured once."
+            f"Shipped is the ensemble of the models of seeds {seeds}, joined with nothing trained again: "
+            + (
+                "all learned from the validation rows too in the end, which cannot tell them apart."
+                if outcome.is_refitted
+                else f"on validation it was better than the best of them, seed {outcome.best_seed}."
+            )
+            + " Its test rows, too, were measured once."
         )
     else:
         text += f"Shipped is the seed that was best on validation, seed {outcome.best_seed}" + (

@@ -121,9 +121,19 @@ class Outcome:
         return next(run for run in self.runs if run.seed == self.best_seed)
 
     @property
+    def is_refitted(self) -> bool:
+        """Whether the models have learned from the validation rows too, so that those cannot tell them apart."""
+        return bool(self.runs[0].report.get("options", {}).get("refit"))
+
+    @property
     def ships_ensemble(self) -> bool:
-        """Whether the ensemble is better on the validation rows than the best seed, and so is what is shipped."""
-        return self.ensemble is not None and self._merit_of(self.ensemble) > self._merit_of(self.best_run.report)
+        """Whether the ensemble is shipped: where it is better on the validation rows than the best seed.
+
+        Where these rows were learned from too, the ensemble is shipped in any case, since they cannot speak for a seed.
+        """
+        if self.ensemble is None:
+            return False
+        return self.is_refitted or self._merit_of(self.ensemble) > self._merit_of(self.best_run.report)
 
     @property
     def shipped_report(self) -> Mapping[str, Any]:
