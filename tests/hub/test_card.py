@@ -174,10 +174,11 @@ class TestEnsemble:
 
     BETTER, WORSE, TESTED = (0.73, 0.72, 14.5, 0.55), (0.719, 0.7, 15.5, 0.5), (0.72111, 0.71, 16.0, 0.42)
 
-    def card(self, recipe, validation, **changes):
+    def card(self, recipe, validation, options=None, **changes):
         figures = [dict(zip(METRICS, values, strict=True)) for values in (validation, self.TESTED)]
         ensemble = made_ensemble(*figures, rows=(11570, 200, 100), interval=[0.66, 0.76], minutes=10.0)
-        outcome = made_outcome(report(0), report(1, interval=[0.65432, 0.75432]), ensemble=ensemble)
+        reports = [report(0), report(1, interval=[0.65432, 0.75432])]
+        outcome = made_outcome(*({**one, "options": options or {}} for one in reports), ensemble=ensemble)
         return model_card(replace(recipe, **changes), outcome)
 
     def test_that_is_shipped(self, recipe):
@@ -202,6 +203,11 @@ class TestEnsemble:
         ):
             assert value in text, value
         assert not any(line != line.rstrip() for line in text.splitlines())
+
+    def test_of_models_that_learned_from_the_validation_rows(self, recipe):
+        text = self.card(recipe, self.WORSE, {"refit": True})
+        assert "with nothing trained again: all learned from the validation rows too in the end" in text
+        assert "better than the best of them" not in text
 
     def test_of_classes_the_file_has_no_spread(self, recipe):
         text = self.card(recipe, self.BETTER, problem_type="single_label_classification", outputs=["on", "off"])
