@@ -10,6 +10,7 @@ from transformers import (
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from .configuration_lyra import LyraConfig
 from .modeling_lyra import (
@@ -18,10 +19,11 @@ from .modeling_lyra import (
     LyraForTokenClassification,
     LyraModel,
 )
+from .pipeline_lyra import LyraTokenClassificationPipeline
 
 
 def register() -> None:
-    """Make AutoConfig, AutoModel, AutoTokenizer and the heads' Auto classes know `model_type = "lyra"`.
+    """Make AutoConfig, AutoModel, AutoTokenizer, the heads' Auto classes and pipelines know `model_type = "lyra"`.
 
     Raises:
         ImportError: another package has registered another model under that name in this process.
@@ -40,4 +42,5 @@ def register() -> None:
     AutoModelForTokenClassification.register(LyraConfig, LyraForTokenClassification, exist_ok=True)
     # A configuration has one class per Auto class; this one is beside it. Pipelines know it by its name.
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES[model_type] = (LyraForRegression.__name__,)
+    PIPELINE_REGISTRY.supported_tasks["token-classification"]["impl"] = LyraTokenClassificationPipeline
     AutoTokenizer.register(LyraConfig, tokenizer_class=TokenizersBackend, exist_ok=True)

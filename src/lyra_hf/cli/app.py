@@ -11,7 +11,7 @@ import typer
 
 from .. import __version__
 from ..errors import UserError
-from .console import counting, messages, print_result
+from .console import counting, messages, print_result, waiting
 
 app = typer.Typer(
     name="lyra-hf",
@@ -305,6 +305,19 @@ def convert(
 
     config = convert_checkpoint(checkpoint, output, alphabet)
     messages.print(f"{output}: {config.alphabet} model with {config.num_labels} output(s)")
+
+
+@app.command()
+def export(
+    model: ModelArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write.")],
+) -> None:
+    """Write a model as an ONNX file, which any runtime of ONNX can score with."""
+    from ..export.onnx import INPUTS, export_model
+
+    with waiting(f"exporting {model}"):
+        path = export_model(model, output)
+    messages.print(f"{path}: inputs {' and '.join(INPUTS)}; its metadata say the alphabet, the outputs and their units")
 
 
 def main(arguments: list[str] | None = None) -> None:

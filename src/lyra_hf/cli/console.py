@@ -43,6 +43,21 @@ def counting(description: str) -> Iterator[Any]:
         yield lambda number: progress.advance(task, number)
 
 
+@contextmanager
+def waiting(description: str) -> Iterator[None]:
+    """Show that something is under way whose end cannot be told."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("[progress.description]{task.description}"),
+        TimeElapsedColumn(),
+        console=messages,
+        transient=True,
+        disable=not messages.is_terminal,
+    ) as progress:
+        progress.add_task(description, total=None)
+        yield
+
+
 class TrainingProgress(TrainerCallback):
     """A bar of epochs with the last loss and validation metric; where there is no terminal, a line per epoch."""
 

@@ -1,0 +1,1 @@
+"""Models for other runtimes: ONNX, and a page for the browser."""
