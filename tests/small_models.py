@@ -7,6 +7,13 @@ from torch import Tensor
 
 from lyra_hf import LyraConfig
 from lyra_hf.modeling_lyra import LyraPooler, LyraPreTrainedModel, LyraRMSNorm
+from lyra_hf.publishing import FLAT_MODULES
+
+# The names of what a saved model's folder holds.
+REPOSITORY = {
+    *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"),
+    *(f"{module}.py" for module in FLAT_MODULES),
+}
 
 Model = TypeVar("Model", bound=LyraPreTrainedModel)
 

@@ -1,6 +1,7 @@
 """Saving and loading: bit for bit, between heads, and into copies."""
 
 import copy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,11 @@ import pytest
 import torch
 from small_models import build, random_ids, small_config
 from transformers import AutoModelForSequenceClassification
+from transformers.dynamic_module_utils import get_imports, get_relative_import_files
 
+import lyra_hf.modeling_lyra
 from lyra_hf import LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification, LyraModel
+from lyra_hf.publishing import FLAT_MODULES
 
 HEADS = [LyraForSequenceClassification, LyraForRegression, LyraForTokenClassification]
 
@@ -122,22 +126,17 @@ class TestSaving:
 
 
 def test_a_copy_in_a_hub_repository_is_complete():
-    """transformers finds every flat file that the model needs by following its relative imports."""
-    from transformers.dynamic_module_utils import get_relative_import_files
-
-    import lyra_hf.modeling_lyra
-
+    """transformers finds every flat file by following the relative imports of the model, and finds no other."""
     found = {Path(path).stem for path in get_relative_import_files(lyra_hf.modeling_lyra.__file__)}
-    assert found == {
-        "alphabets",
-        "composition",
-        "configuration_lyra",
-        "convolution",
-        "fused",
-        "labels",
-        "members",
-        "precision",
-        "site_weights",
-        "ssm",
-        "words",
-    }
+    assert found | {"modeling_lyra"} == set(FLAT_MODULES)
+
+
+@pytest.mark.parametrize("module", FLAT_MODULES)
+def test_a_flat_file_needs_no_other_package_and_says_whose_it_is(module):
+    path = Path(lyra_hf.__file__).with_name(f"{module}.py")
+    first, *lines = path.read_text(encoding="utf-8").splitlines()
+    assert first == "# Copyright 2026 The lyra_hf authors. Licensed under the Apache License, Version 2.0."
+    elsewhere = ("from ..", "from . ", "import lyra_hf", "from lyra_hf")
+    assert [line for line in lines if line.strip().startswith(elsewhere)] == []
+    come_with_transformers = {"huggingface_hub", "numpy", "tokenizers", "torch", "transformers"}
+    assert {name for name in get_imports(path) if name not in sys.stdlib_module_names} <= come_with_transformers

@@ -29,9 +29,11 @@ import torch
 from golden import made_up_sequences, write_golden
 
 from lyra_hf import LyraConfig, Predictor, UserError
+from lyra_hf.checkpoints.folders import write_text
 from lyra_hf.cli.console import messages
 from lyra_hf.cli.training import ENSEMBLE_FOLDER, RunsProgress, TrainRequest, train_command
 from lyra_hf.hub.card import model_card
+from lyra_hf.hub.shown import show, write_shown
 from lyra_hf.inference.loading import load_config, load_model
 from lyra_hf.modeling_lyra import LyraPreTrainedModel
 from lyra_hf.tasks.outcomes import Outcome, TaskRun, best_configuration, write_outcome
@@ -46,6 +48,7 @@ RUNS = ROOT / "runs"
 RESULTS = ROOT / "training" / "results"
 CHECKPOINTS = ROOT / "src" / "lyra_hf" / "checkpoints"
 GOLDEN = ROOT / "tests" / "golden"
+SHOWN = ROOT / "training" / "shown"
 # What is shipped has fewer parameters than these: a single model or a member, and an ensemble of all its members.
 PARAMETERS_OF_A_MODEL, PARAMETERS_OF_AN_ENSEMBLE = 100_000, 1_000_000
 _AREA = "area:"
@@ -199,9 +202,8 @@ def keep(plan: Plan) -> None:
     outcome = Outcome(plan.recipe.name, plan.configuration, machine(), runs, join(plan))
     messages.print(f"{write_outcome(outcome, RESULTS).relative_to(ROOT)} is written")
     if plan.recipe.checkpoint is not None and plan.configuration == best_configuration(plan.recipe):
-        card = model_card(plan.recipe, outcome)
         (folder,) = [run.folder for seed, _, run in plan.runs if seed == outcome.best_seed]
-        ship(plan.recipe, ensemble_run(plan).folder if outcome.ships_ensemble else folder, card)
+        ship(plan.recipe, outcome, ensemble_run(plan).folder if outcome.ships_ensemble else folder)
 
 
 def ensemble_run(plan: Plan) -> Run:
@@ -258,10 +260,10 @@ def check_size(model: LyraPreTrainedModel, name: str) -> None:
         )
 
 
-def ship(recipe: Recipe, folder: Path, card: str) -> None:
+def ship(recipe: Recipe, outcome: Outcome, folder: Path) -> None:
     """Put a model's weights and configuration among the checkpoints, with its card and its golden predictions.
 
-    Card and tokenizer have one home each, `model_cards/` and `tokenizers/`, and are linked from the checkpoint.
+    What the card shows of the weights is kept in training/shown. Card and tokenizer have one home each, `model_cards/` and `tokenizers/`, and are linked from the checkpoint.
 
     Raises:
         UserError: the model is too large.
@@ -271,11 +273,14 @@ def ship(recipe: Recipe, folder: Path, card: str) -> None:
     check_size(model, name)
     target = CHECKPOINTS / name
     target.mkdir(exist_ok=True)
-    for file in ("config.json", "model.safetensors"):
-        shutil.copyfile(folder / file, target / file)
-    write_golden(GOLDEN / f"{name}.json", Predictor(model), made_up_sequences(recipe.alphabet, recipe.example))
+    shutil.copyfile(folder / "model.safetensors", target / "model.safetensors")
+    model.config.save_pretrained(target)  # not the file in the folder, which says where the code beside it is
+    predictor = Predictor(model)
+    write_golden(GOLDEN / f"{name}.json", predictor, made_up_sequences(recipe.alphabet, recipe.example))
+    shown = show(predictor, recipe.example, machine())
+    write_shown(shown, SHOWN / f"{name}.json")
     home = ROOT / "model_cards" / f"{name}.md"
-    home.write_text(card, encoding="utf-8")
+    write_text(home, model_card(recipe, outcome, shown))
     links = {"README.md": home}
     links |= {
         file: ROOT / "tokenizers" / recipe.alphabet / file for file in ("tokenizer.json", "tokenizer_config.json")

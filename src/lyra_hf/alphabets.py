@@ -1,3 +1,4 @@
+# Copyright 2026 The lyra_hf authors. Licensed under the Apache License, Version 2.0.
 """The letters of proteins, DNA and RNA: what each stands for, how it may be spelled, what it pairs with.
 
 This file is the one home of these facts: the tokenizers, the encoder of the model, the byte tables and the

@@ -4,13 +4,21 @@
 No `from __future__ import annotations` here: it would switch off the checks of the fields' types.
 """
 
+import inspect
 import math
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from .alphabets import PAD_ID, get_alphabet
+
+# Whether this file is the copy in a repository on the Hub, and not the package's own.
+_IS_COPY = __name__.split(".")[0] == "transformers_modules"
+# Of a configuration file, where the code of its repository is; the package has code of its own, and needs no trust.
+_OF_COPIES = ("auto_map", "custom_pipelines")
+_NOTHING = object()
 
 
 @strict
@@ -57,6 +65,7 @@ class LyraConfig(PreTrainedConfig):
     Raises:
         StrictDataclassFieldValidationError: a field has the wrong type.
         StrictDataclassClassValidationError: a field has a value that makes no sense; the message says which.
+        ValueError: a field, as of a hostile file, would stand in for a method, or name code or weights elsewhere.
     """
 
     model_type = "lyra"
@@ -84,6 +93,9 @@ class LyraConfig(PreTrainedConfig):
     pad_token_id: int | None = PAD_ID
 
     def __post_init__(self, **kwargs: Any) -> None:
+        _refuse(kwargs)
+        if not _IS_COPY:
+            kwargs = {name: value for name, value in kwargs.items() if name not in _OF_COPIES}
         self.pgc_hidden_sizes = list(self.pgc_hidden_sizes)
         # The base class would choose two outputs.
         if self.id2label is None and kwargs.get("num_labels") is None:
@@ -174,3 +186,29 @@ class LyraConfig(PreTrainedConfig):
             raise ValueError(f"label_transform is for regression; problem_type is {self.problem_type!r}")
         if self.site_weights and self.problem_type not in (None, "regression"):
             raise ValueError(f"site_weights is for regression; problem_type is {self.problem_type!r}")
+
+
+def _refuse(fields: dict[str, Any]) -> None:
+    """Refuse what only a hostile or broken file holds beside the fields of a configuration.
+
+    Raises:
+        ValueError: a field would stand in for a method or a constant of the class, or names code or weights elsewhere.
+    """
+    for name in _taken(fields):
+        raise ValueError(f"the configuration has a field {name!r}, which would replace a part of its class; delete it")
+    if fields.get("transformers_weights") is not None:
+        raise ValueError("the configuration has a field 'transformers_weights'; weights are in model.safetensors alone")
+    for name in ("attn_implementation", "experts_implementation"):
+        if "/" in str(fields.get(name)):
+            raise ValueError(f"the configuration has {name} {fields[name]!r}, code of another repository; delete it")
+
+
+def _taken(names: Iterable[str]) -> list[str]:
+    """Those of some names that the class has for something that is no field."""
+    taken = []
+    for name in names:
+        of_class = inspect.getattr_static(LyraConfig, name, _NOTHING)
+        is_settable = of_class is _NOTHING or (isinstance(of_class, property) and of_class.fset is not None)
+        if name.startswith("__") or not (is_settable or name == "model_type"):
+            taken.append(name)
+    return sorted(taken)

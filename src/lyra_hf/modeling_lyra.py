@@ -15,12 +15,15 @@ S4D, the pool), so that nothing of it reaches a real position, wherever it lies 
 """
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from huggingface_hub import CommitInfo
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
@@ -47,6 +50,7 @@ from .members import (
     take_apart,
 )
 from .precision import at_least_float32
+from .publishing import complete, pickles_refused, push, push_options
 from .site_weights import LyraSiteWeights
 from .words import read as read_words
 from .words import serve as words_serve
@@ -183,14 +187,14 @@ class LyraPooler(nn.Module):
         """What is added to the weight 1 at each position of the pooling "position": (M, B or 1, L, H)."""
         assert self.position_weight is not None
         positions, length = self.position_weight.shape[-2], mask.shape[1]
-        weight = F.pad(at_least_float32(self.position_weight), (0, 0, 0, max(1, length - positions)))  # zero further on
+        weight = at_least_float32(self.position_weight)
         number = mask.squeeze(-1).cumsum(1).long() - 1  # (B, L), counted from the first real position
         in_line = torch.arange(length, device=mask.device)
         # Where no row has padding before a letter, a slice does what else is a look-up of every position.
         if not torch.compiler.is_compiling() and bool(((number == in_line) | (mask.squeeze(-1) == 0)).all()):
-            return weight[..., :length, :].unsqueeze(-3)
-        rows = number.clamp(min=0, max=positions)
-        return weight.index_select(-2, rows.flatten()).unflatten(-2, rows.shape)
+            return F.pad(weight, (0, 0, 0, max(0, length - positions)))[..., :length, :].unsqueeze(-3)
+        rows = number.clamp(min=0, max=positions)  # after the last a row of zeros
+        return F.pad(weight, (0, 0, 0, 1)).index_select(-2, rows.flatten()).unflatten(-2, rows.shape)
 
 
 class LyraPreTrainedModel(PreTrainedModel):
@@ -251,6 +255,51 @@ class LyraPreTrainedModel(PreTrainedModel):
         """
         of_sites = sum(module.weight.numel() for module in self.modules() if isinstance(module, LyraSiteWeights))
         return super().num_parameters(only_trainable, exclude_embeddings) + of_sites
+
+    @classmethod
+    def from_pretrained(cls: type[Model], pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As transformers' own, but from safetensors alone: a pickle can run any code when it is read."""
+        with pickles_refused(pretrained_model_name_or_path):
+            kwargs["use_safetensors"] = True
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)  # type: ignore[misc]
+
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        is_main_process: bool = True,
+        state_dict: dict[str, Tensor] | None = None,
+        push_to_hub: bool = False,
+        *args: Any,
+        with_code: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Write a folder that loads anywhere: weights and configuration, tokenizer and card, and the code.
+
+        Args:
+            save_directory: the folder. A card in it that somebody wrote stays.
+            is_main_process: as for transformers' own, as is what is not told here.
+            state_dict: the weights, if not the model's.
+            push_to_hub: put all of it up on the Hub too, as `push_to_hub` does, whose arguments can be given.
+            *args: as for transformers' own.
+            with_code: False for weights and configuration alone, as in the checkpoints of a training.
+            **kwargs: as for transformers' own.
+        """
+        of_push = push_options(save_directory, kwargs) if push_to_hub else {}
+        super().save_pretrained(save_directory, is_main_process, state_dict, False, *args, **kwargs)
+        if is_main_process and with_code:
+            complete(self, Path(save_directory))
+        if is_main_process and push_to_hub:
+            push(self, **of_push)
+
+    def push_to_hub(self, repo_id: str, **kwargs: Any) -> CommitInfo:
+        """Put up on the Hub, in one commit, what `save_pretrained` writes.
+
+        Args:
+            repo_id: ORG/NAME, or NAME for one's own.
+            **kwargs: as for transformers' own: `commit_message`, `commit_description`, `private`, `token`, `revision`,
+                `create_pr`, `max_shard_size`, `tags`.
+        """
+        return push(self, repo_id, **kwargs)
 
     def members(self: Model) -> list[Model]:
         """The members of an ensemble as models of their own, with copies of their tensors; of a single model itself."""

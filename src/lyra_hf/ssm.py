@@ -1,3 +1,4 @@
+# Copyright 2026 The lyra_hf authors. Licensed under the Apache License, Version 2.0.
 """S4D, the diagonal state-space layer: its kernel in real arithmetic and three exact ways to apply it.
 
 One channel of S4D (Gu et al. 2022, "On the Parameterization and Initialization of Diagonal State Space Models") maps an

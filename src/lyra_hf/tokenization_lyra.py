@@ -1,3 +1,4 @@
+# Copyright 2026 The lyra_hf authors. Licensed under the Apache License, Version 2.0.
 """Character tokenizers for protein, DNA, RNA and alphabets of one's own, and a byte table that does the same faster.
 
 `build_tokenizer` makes a tokenizer that `AutoTokenizer.from_pretrained` loads without any code of ours.

@@ -1,12 +1,10 @@
 from pathlib import Path
 
 import pytest
-from small_models import build
+from small_models import REPOSITORY, build
 
 from lyra_hf import LyraForRegression
 from lyra_hf.checkpoints.folders import save_checkpoint, write_text
-
-FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
 
 
 def contents(folder):
@@ -16,7 +14,7 @@ def contents(folder):
 def test_the_folder_is_made_with_its_parents(tmp_path):
     folder = tmp_path / "some" / "model"
     save_checkpoint(build(LyraForRegression), folder)
-    assert set(contents(folder)) == FILES
+    assert set(contents(folder)) == REPOSITORY
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
     assert LyraForRegression.from_pretrained(folder).config.alphabet == "dna"
 
@@ -28,8 +26,17 @@ def test_old_files_are_replaced_and_others_stay(tmp_path):
     save_checkpoint(build(LyraForRegression, seed=2), tmp_path)
     after = contents(tmp_path)
     assert after["notes.txt"] == b"mine"
-    assert set(after) == {*FILES, "notes.txt"}
+    assert set(after) == {*REPOSITORY, "notes.txt"}
     assert after["model.safetensors"] != before["model.safetensors"]
+
+
+def test_a_card_that_somebody_wrote_stays(tmp_path):
+    model = build(LyraForRegression)
+    save_checkpoint(model, tmp_path)
+    (tmp_path / "README.md").write_text("mine")
+    save_checkpoint(model, tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    assert set(contents(tmp_path)) == REPOSITORY
 
 
 @pytest.mark.parametrize("is_new", [True, False])

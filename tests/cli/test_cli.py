@@ -16,7 +16,7 @@ import yaml
 from commands import SITES, only_json, predictions, succeed, write_table
 from reference import PublishedLyra, compositions
 from scipy.stats import pearsonr
-from small_models import build
+from small_models import REPOSITORY, build
 
 from lyra_hf import (
     LyraForRegression,
@@ -142,12 +142,7 @@ class TestConvert:
         published = PublishedLyra(4, outputs, d_model=8, state_size=4, pgc_widths=(4, 6)).eval()
         torch.save({"state_dict": published.state_dict()}, "authors.pt")
         assert succeed(lyra("convert", "authors.pt", "-o", "model", "--alphabet", "rna")) == ""
-        assert {path.name for path in Path("model").iterdir()} == {
-            "config.json",
-            "model.safetensors",
-            "tokenizer.json",
-            "tokenizer_config.json",
-        }
+        assert {path.name for path in Path("model").iterdir()} == REPOSITORY
         sequences = ["ACGU", "GGGCAUACG", "N", "UU"]
         with torch.no_grad():
             expected = np.concatenate([published(compositions(sequence, "rna")).numpy() for sequence in sequences])

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from small_models import build
+from small_models import REPOSITORY, build
 
 from lyra_hf import (
     LyraForRegression,
@@ -24,7 +24,7 @@ from lyra_hf.training.joining import is_joined, join_runs, joined_report
 from lyra_hf.training.options import TrainingOptions
 
 SINGLE, MULTI = "single_label_classification", "multi_label_classification"
-FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", REPORT_FILE}
+FILES = REPOSITORY | {REPORT_FILE}
 OPTIONS = TrainingOptions(epochs=2)
 KINDS = {
     "number": (LyraForRegression, {}, "spearman"),

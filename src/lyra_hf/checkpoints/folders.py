@@ -3,20 +3,20 @@
 import shutil
 from pathlib import Path
 
+from ..cards import CARD, is_own
 from ..inference.loading import quiet_transformers
 from ..modeling_lyra import LyraPreTrainedModel
-from ..tokenization_lyra import build_tokenizer
 
 
 def save_checkpoint(model: LyraPreTrainedModel, folder: Path) -> None:
-    """Write a model's weights, configuration and tokenizer.
+    """Write all that `model.save_pretrained` does: weights, configuration, tokenizer, card and code.
 
     All files are written beside and then renamed: a folder that is there keeps its old files until the new ones are
     complete, and what breaks off leaves nothing half written.
 
     Args:
         model: the model.
-        folder: the folder to write; other files in it stay.
+        folder: the folder to write; other files in it stay, and a card that somebody wrote.
     """
     is_new = not folder.exists()
     beside = folder / ".saving"
@@ -24,7 +24,8 @@ def save_checkpoint(model: LyraPreTrainedModel, folder: Path) -> None:
     try:
         with quiet_transformers():
             model.save_pretrained(beside)
-            build_tokenizer(model.config.alphabet).save_pretrained(beside)
+        if is_own(folder):
+            (beside / CARD).unlink()
         mode = (beside / "config.json").stat().st_mode
         for path in beside.iterdir():
             path.chmod(mode)  # safetensors are written for their owner alone

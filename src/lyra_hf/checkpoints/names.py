@@ -16,6 +16,7 @@ import transformers
 from transformers import pipelines
 from transformers.models.auto import auto_factory, configuration_auto, modeling_auto, processing_auto, tokenization_auto
 
+from ..cards import PIPELINES
 from ..configuration_lyra import LyraConfig
 from ..modeling_lyra import (
     LyraForRegression,
@@ -27,13 +28,6 @@ from . import shipped_folder
 
 _MARK = "_lyra_hf_names"  # on what is wrapped already
 
-_PIPELINE_TASKS = {
-    "LyraForRegression": "text-classification",
-    "LyraForSequenceClassification": "text-classification",
-    "LyraForTokenClassification": "token-classification",
-    "LyraModel": "feature-extraction",
-}
-
 
 def resolve(name: Any) -> Any:
     """The folder of a shipped name, as text; anything else as it is."""
@@ -44,7 +38,7 @@ def resolve(name: Any) -> Any:
 def pipeline_task(folder: str) -> str:
     """The pipeline that suits a shipped checkpoint."""
     config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
-    return _PIPELINE_TASKS[config["architectures"][0]]
+    return PIPELINES[config["architectures"][0]]
 
 
 def install() -> None:

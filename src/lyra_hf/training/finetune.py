@@ -20,6 +20,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoin
 from ..checkpoints.folders import save_checkpoint, write_text
 from ..configuration_lyra import LyraConfig
 from ..errors import UserError, as_user_error
+from ..hub.trained_card import write_trained_card
 from ..inference.loading import quiet_transformers
 from ..inference.predictor import Predictor
 from ..inference.results import ProblemType
@@ -96,7 +97,7 @@ def finetune(
 
     Args:
         table: the data, with the splits "train" and "validation"; not "test".
-        output: the folder to write: weights, configuration, tokenizer and the report.
+        output: the folder to write: a whole repository, whose card tells what came out, and the report.
         options: how to train.
         model_options: fields of `LyraConfig` that differ from the defaults.
         output_names: names of the outputs in the checkpoint; those of the table unless told.
@@ -168,7 +169,7 @@ def save_and_measure(
     options: dict[str, Any],
     validation: dict[str, Any],
 ) -> TrainingReport:
-    """Save a model, measure it once on the test rows, and leave the report beside it.
+    """Save a model, measure it once on the test rows, and leave the report beside it and on its card.
 
     Args:
         model: the model.
@@ -197,7 +198,9 @@ def save_and_measure(
         rows={split: len(rows.encoded) for split, rows in splits.items()},
         options=options,
     )
-    write_text(output / REPORT_FILE, json.dumps(asdict(report), indent=2) + "\n")
+    told = asdict(report)
+    write_text(output / REPORT_FILE, json.dumps(told, indent=2) + "\n")
+    write_trained_card(model, told, output)
     return report
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..alphabets import PAD_ID, UNK_ID
 from ..convolution import LyraS4DConvolution
@@ -193,9 +194,10 @@ class LyraTrainer(Trainer):
             return
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
+        is_of_training = folder.name.startswith(PREFIX_CHECKPOINT_DIR)  # lean, as there is one after each epoch
         with self._average_stands_in():
             self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(
-                folder, state_dict=state_dict
+                folder, state_dict=state_dict, with_code=not is_of_training
             )
         if self.processing_class is not None:
             self.processing_class.save_pretrained(folder)

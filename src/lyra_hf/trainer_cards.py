@@ -1,0 +1,135 @@
+# Copyright 2026 The lyra_hf authors. Licensed under the Apache License, Version 2.0.
+"""Lyra's own card where transformers' Trainer would write a stock one over it."""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult
+from transformers import PreTrainedModel
+
+from .cards import CARD, PIPELINES, PLACEHOLDER, Told, is_own, metrics_table, named, pipeline_of
+
+_MARK = "_lyra_hf_cards"  # on what is wrapped already
+_OPTIONS = (
+    "learning_rate",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "num_train_epochs",
+    "max_steps",
+    "optim",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "weight_decay",
+    "max_grad_norm",
+    "seed",
+)
+_NOT_METRICS = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+
+
+def keep_cards(card_of: Callable[[PreTrainedModel, Told], str]) -> None:
+    """Have the Trainer write our card of a Lyra, if a Trainer is there at all.
+
+    It saves a model before it writes a card, so that it is in time to call this when a model is saved; and who trains
+    nothing has nothing imported or changed.
+
+    Args:
+        card_of: makes the card.
+    """
+    trainer_class = getattr(sys.modules.get("transformers.trainer"), "Trainer", None)
+    if trainer_class is None or hasattr(trainer_class.create_model_card, _MARK):
+        return
+    original = trainer_class.create_model_card
+
+    @functools.wraps(original)
+    def create_model_card(
+        self: Any,
+        language: str | None = None,
+        license: str | None = None,
+        tags: str | list[str] | None = None,
+        model_name: str | None = None,
+        finetuned_from: str | None = None,
+        tasks: str | list[str] | None = None,
+        dataset_tags: str | list[str] | None = None,
+        dataset: str | list[str] | None = None,
+        dataset_args: str | list[str] | None = None,
+    ) -> None:
+        model = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+        if not any(cls.__name__ in PIPELINES for cls in type(model).__mro__):
+            told = (language, license, tags, model_name, finetuned_from, tasks, dataset_tags, dataset, dataset_args)
+            original(self, *told)
+            return
+        folder = Path(self.args.output_dir)
+        if self.is_world_process_zero() and not is_own(folder):
+            card = card_of(model, _told(self, model, language, license, tags, finetuned_from, dataset_tags, dataset))
+            (folder / CARD).write_text(named(card, self.hub_model_id or PLACEHOLDER), encoding="utf-8")
+
+    setattr(create_model_card, _MARK, True)
+    trainer_class.create_model_card = create_model_card
+
+
+def _told(
+    trainer: Any,
+    model: PreTrainedModel,
+    language: str | None,
+    license_name: str | None,
+    tags: str | list[str] | None,
+    finetuned_from: str | None,
+    dataset_tags: str | list[str] | None,
+    dataset: str | list[str] | None,
+) -> Told:
+    """What a Trainer and the arguments of its card tell of a model."""
+    names = _listed(dataset) or _listed(dataset_tags)
+    origin = finetuned_from or model.config.name_or_path
+    metadata = {
+        "language": language,
+        "license": license_name,
+        "datasets": _listed(dataset_tags),
+        "base_model": origin if origin and not Path(origin).is_dir() else None,
+    }
+    found = _last_evaluation(trainer.state.log_history)
+    results = None
+    if found:
+        results = "On the evaluation rows of the training, after its last evaluation:\n\n" + metrics_table(
+            {"evaluation": found}
+        )
+    return Told(
+        data=", ".join(names) or None,
+        training="By transformers' `Trainer`: "
+        + ", ".join(f"{name} {_plain(getattr(trainer.args, name))}" for name in _OPTIONS)
+        + ".",
+        results=results,
+        evaluations=[
+            EvalResult(
+                task_type=pipeline_of(model),
+                dataset_type=(_listed(dataset_tags) or ["custom"])[0],
+                dataset_name=names[0] if names else "evaluation rows of the training",
+                metric_type=name,
+                metric_value=round(value, 4),
+            )
+            for name, value in found.items()
+        ],
+        metadata={name: value for name, value in metadata.items() if value},
+        tags=[*_listed(tags), "generated_from_trainer"],
+    )
+
+
+def _last_evaluation(history: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The metrics of the last evaluation in a Trainer's history, without their prefix."""
+    for entry in reversed(history):
+        found = {name.removeprefix("eval_"): value for name, value in entry.items() if name.startswith("eval_")}
+        found = {name: value for name, value in found.items() if isinstance(value, int | float)}
+        if found:
+            return {name: float(value) for name, value in found.items() if name not in _NOT_METRICS}
+    return {}
+
+
+def _listed(value: str | list[str] | None) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def _plain(value: Any) -> Any:
+    """An option as it is given on a command line."""
+    return getattr(value, "value", value)
