@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test bench bench-quick results lint types clean help
+.PHONY: demo test bench bench-quick results cards lint types clean help
 
 help:
 	@echo "make demo   set up, score real Cas9 targets, fine-tune on real peptides (a few minutes)"
 	@echo "make test   set up and run the tests (LYRA_HF_DATA=FOLDER runs those that need the tables too)"
 	@echo "make bench  every speed and size against the published definition and ESM-2 (make bench-quick: in a minute)"
 	@echo "make results  docs/results.md anew from the recipes and the reports in training/results"
+	@echo "make cards    the model cards anew, from the same and training/shown"
 	@echo "make lint   ruff, formatting and all    make types   mypy, strict"
 
 demo: $(VENV)/.demo
@@ -28,6 +29,9 @@ bench-quick: $(VENV)/.dev
 
 results: $(VENV)/.dev
 	$(BIN)/python training/results_table.py
+
+cards: $(VENV)/.dev
+	$(BIN)/python training/cards.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -263,7 +263,8 @@ def check_size(model: LyraPreTrainedModel, name: str) -> None:
 def ship(recipe: Recipe, outcome: Outcome, folder: Path) -> None:
     """Put a model's weights and configuration among the checkpoints, with its card and its golden predictions.
 
-    What the card shows of the weights is kept in training/shown. Card and tokenizer have one home each, `model_cards/` and `tokenizers/`, and are linked from the checkpoint.
+    What the card shows of the weights is kept in training/shown. Card and tokenizer have one home each, `model_cards/`
+    and `tokenizers/`, and are linked from the checkpoint.
 
     Raises:
         UserError: the model is too large.

@@ -7,12 +7,14 @@ from made_outcomes import made_ensemble, made_outcome, made_report
 
 from lyra_hf import Predictor, UserError, checkpoint_names, checkpoint_path
 from lyra_hf.hub.card import model_card
+from lyra_hf.hub.shown import Shown, example_outputs, read_shown
 from lyra_hf.tasks.outcomes import best_configuration, outcome_path, read_outcome
 from lyra_hf.tasks.recipe import Result, load_recipe, recipe_names
 from lyra_hf.training.evaluation import evaluate_rows
 from lyra_hf.training.formats import Condition
 from lyra_hf.training.options import TrainingOptions
 
+SHOWN = Shown([{"label": "percent indels", "score": 41.25}], letters=30, rate=52000.0, thread="1 CPU thread (a laptop)")
 METRICS = ("spearman", "pearson", "rmse", "r2")
 VALIDATION = [(0.71, 0.7, 15.25, 0.5), (0.72, 0.71, 15.0, 0.52)]
 TEST = [(0.71234, 0.7, 16.5, 0.40004), (0.70111, 0.69, 17.0, 0.38)]
@@ -36,7 +38,7 @@ def outcome():
 
 @pytest.fixture(scope="module")
 def text(recipe, outcome):
-    return model_card(recipe, outcome)
+    return model_card(recipe, outcome, SHOWN)
 
 
 def table_rows(text, beginning):
@@ -51,6 +53,20 @@ def table_row(text, beginning):
 
 
 class TestFrontMatter:
+    def test_what_it_shows_and_learned_from(self, text):
+        data = ModelCard(text).data
+        assert data.datasets == ["kim2019_spcas9"]
+        (widget,) = data.widget
+        assert widget["text"] == "GCCTGAGTCCGAGCAGAAGAAGAAGGGCTC"
+        assert widget["output"] == [{"label": "percent indels", "score": 41.25}]
+
+    def test_parameters_and_speed(self, text):
+        section = text.partition("## Parameters and speed\n\n")[2].partition("\n\n")[0]
+        assert section == (
+            "50,000 parameters. 52,000 sequences of 30 letters a second on 1 CPU thread (a laptop), with the engine of "
+            "`lyra-hf predict`."
+        )
+
     def test_as_the_hub_reads_it(self, recipe, text, tmp_path):
         card = ModelCard(text)
         data = card.data
@@ -74,18 +90,18 @@ class TestFrontMatter:
 
     def test_the_test_rows_may_lie_in_another_table(self, recipe, outcome):
         other = replace(recipe, test=load_recipe("caid2_binding").test)
-        results = ModelCard(model_card(other, outcome)).data.eval_results
+        results = ModelCard(model_card(other, outcome, SHOWN)).data.eval_results
         assert {result.dataset_type for result in results} == {"disorder/caid2"}
 
     def test_a_licence_of_its_own_has_a_name_and_an_address(self, recipe, outcome):
-        text = model_card(replace(recipe, tables=("cas9/kim2019_spcas9", "cas9/wang2019_wt")), outcome)
+        text = model_card(replace(recipe, tables=("cas9/kim2019_spcas9", "cas9/wang2019_wt")), outcome, SHOWN)
         data = ModelCard(text).data
         assert (data.license, data.license_name) == ("other", "research-only")
         assert data.license_link == "https://github.com/South-Walker/AttCRISPR"
         assert "data without a licence" in text
 
     def test_free_weights_need_no_warning(self, recipe, outcome):
-        text = model_card(replace(recipe, tables=("cas9/chuai2018_deepcrispr",)), outcome)
+        text = model_card(replace(recipe, tables=("cas9/chuai2018_deepcrispr",)), outcome, SHOWN)
         assert ModelCard(text).data.license == "apache-2.0"
         assert "The weights are under Apache-2.0." in text
 
@@ -109,7 +125,7 @@ class TestResults:
         assert float(cells[0].split(" ± ")[1]) == pytest.approx(statistics.stdev([0.71, 0.72]), abs=6e-5)
 
     def test_one_seed_has_no_spread(self, recipe):
-        text = model_card(recipe, made_outcome(report(0)))
+        text = model_card(recipe, made_outcome(report(0)), SHOWN)
         assert "seed 0" in text
         assert "±" not in text
 
@@ -124,7 +140,7 @@ class TestResults:
             ],
             "baseline": [Result("ridge", "pearson", 0.5), Result("trees", "auroc", 0.5)],
         }
-        text = model_card(replace(recipe, **others), outcome)
+        text = model_card(replace(recipe, **others), outcome, SHOWN)
         ours = [f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}" for values in zip(*TEST, strict=True)]
         assert table_rows(text, "method") == [
             ["method", "its parameters", "of", "its figure", "ours", "95 % interval of ours"]
@@ -146,7 +162,7 @@ class TestResults:
         }
         others = [Result("ridge", "spearman", 0.25, subset="old"), Result("net", "spearman", 0.2, output="on")]
         both = replace(recipe, outputs=["on", "off"], subsets={"old": {}}, published=[], baseline=others)
-        text = model_card(both, made_outcome(report(0, outputs=outputs, subsets=subsets)))
+        text = model_card(both, made_outcome(report(0, outputs=outputs, subsets=subsets)), SHOWN)
         rows = [row[:3] for row in table_rows(text, "all") + table_rows(text, "old")]
         assert rows == [
             ["all", "mean", "0.7123"],
@@ -163,7 +179,7 @@ class TestResults:
     def test_a_metric_that_the_data_leave_undefined(self, recipe):
         undefined = report(1)
         undefined["test"]["pearson"] = None
-        text = model_card(recipe, made_outcome(report(0), undefined))
+        text = model_card(recipe, made_outcome(report(0), undefined), SHOWN)
         assert {result.metric_type for result in ModelCard(text).data.eval_results} == {"spearman", "rmse", "r2"}
         assert table_row(text, "seed 1")[3] == ""
         assert table_row(text, "mean")[3] == ""
@@ -179,7 +195,7 @@ class TestEnsemble:
         ensemble = made_ensemble(*figures, rows=(11570, 200, 100), interval=[0.66, 0.76], minutes=10.0)
         reports = [report(0), report(1, interval=[0.65432, 0.75432])]
         outcome = made_outcome(*({**one, "options": options or {}} for one in reports), ensemble=ensemble)
-        return model_card(replace(recipe, **changes), outcome)
+        return model_card(replace(recipe, **changes), outcome, SHOWN)
 
     def test_that_is_shipped(self, recipe):
         others = {"published": [Result("large", "spearman", 0.8)], "baseline": []}
@@ -224,7 +240,7 @@ class TestEnsemble:
 
 class TestExample:
     def usage(self, recipe, outcome, **changes):
-        text = model_card(replace(recipe, checkpoint="lyra-made", **changes), outcome)
+        text = model_card(replace(recipe, checkpoint="lyra-made", **changes), outcome, SHOWN)
         return text.split("```python\n")[1].split("\n```")[0]
 
     def test_of_a_single_output(self, recipe, outcome):
@@ -238,13 +254,13 @@ class TestExample:
     def test_of_a_pair(self, recipe, outcome):
         changes = {"pair": "guide", "example": "ACGT ACCT"}
         assert 'scorer({"text": "ACGT", "text_pair": "ACCT"})' in self.usage(recipe, outcome, **changes)
-        assert "sequences.csv --pair-column guide -o" in model_card(replace(recipe, **changes), outcome)
+        assert "sequences.csv --pair-column guide -o" in model_card(replace(recipe, **changes), outcome, SHOWN)
 
     def test_of_classes_per_residue(self, recipe, outcome):
         changes = {"head": "residue", "problem_type": "single_label_classification", "outputs": ["on", "off"]}
         assert 'pipeline("token-classification"' in self.usage(recipe, outcome, **changes)
         assert "top_k" not in self.usage(recipe, outcome, **changes)
-        card = ModelCard(model_card(replace(recipe, **changes), outcome))
+        card = ModelCard(model_card(replace(recipe, **changes), outcome, SHOWN))
         assert card.data.pipeline_tag == "token-classification"
 
     @pytest.mark.parametrize(
@@ -268,7 +284,7 @@ class TestCheck:
     BY_TASK = "`lyra-hf evaluate lyra-cas9 --task kim2019_spcas9 --data-dir DATA`"
 
     def check(self, recipe, outcome, **changes):
-        text = model_card(replace(recipe, **changes), outcome)
+        text = model_card(replace(recipe, **changes), outcome, SHOWN)
         (line,) = [line for line in text.splitlines() if line.startswith("To check the test figures")]
         return line.split("shipped: ")[1].split(". DATA is")[0]
 
@@ -339,32 +355,32 @@ def test_what_a_reader_needs_is_in_it(recipe, text):
 
 def test_every_table_has_its_source(outcome, recipe):
     several = replace(recipe, tables=("cas9/wang2019_wt", "cas9/wang2019_hf1"))
-    text = model_card(several, outcome)
+    text = model_card(several, outcome, SHOWN)
     assert [f"- `{table}`: " in text for table in several.tables] == [True, True]
     assert "the papers of the data, above" in text
 
 
 def test_an_ensemble_tells_its_members(recipe, outcome):
-    text = model_card(replace(recipe, model={"ensemble_size": 5}), outcome)
+    text = model_card(replace(recipe, model={"ensemble_size": 5}), outcome, SHOWN)
     assert "an ensemble of 5 Lyras in one model of 50,000 parameters" in text
     assert "Model: ensemble_size 5" in text
 
 
 def test_the_papers_configuration_may_be_the_best_known(recipe):
     plain = replace(recipe, training=None)
-    text = model_card(plain, made_outcome(report(0), configuration="paper"))
+    text = model_card(plain, made_outcome(report(0), configuration="paper"), SHOWN)
     assert f"lyra-hf train --task {plain.name} --configuration paper -o DIR" in text
     assert f"Training: epochs {plain.paper.epochs}, batch_size {plain.paper.batch_size}\n" in text
 
 
 def test_no_checkpoint_no_card(recipe, outcome):
     with pytest.raises(UserError, match="task kim2019_spcas9 ships no checkpoint"):
-        model_card(replace(recipe, checkpoint=None), outcome)
+        model_card(replace(recipe, checkpoint=None), outcome, SHOWN)
 
 
 def test_a_cross_validation_has_no_one_model(recipe, outcome):
     with pytest.raises(UserError, match="cross-validation"):
-        model_card(replace(recipe, folds="fold"), outcome)
+        model_card(replace(recipe, folds="fold"), outcome, SHOWN)
 
 
 SHIPPED = [name for name in recipe_names() if load_recipe(name).checkpoint]
@@ -375,7 +391,9 @@ def test_the_cards_are_those_of_the_recipes_and_results(name, repository):
     recipe = load_recipe(name)
     kept = read_outcome(outcome_path(repository / "training" / "results", name, best_configuration(recipe)))
     card = (repository / "model_cards" / f"{recipe.checkpoint}.md").read_text(encoding="utf-8")
-    assert card == model_card(recipe, kept)
+    shown = read_shown(repository / "training" / "shown" / f"{recipe.checkpoint}.json")
+    assert card == model_card(recipe, kept, shown)
+    assert recipe.example_title
 
 
 def test_every_checkpoint_is_of_a_task():
@@ -401,6 +419,15 @@ class TestShippedModel:
         assert kept.shipped_report["parameters"] == total
         kind = f"an ensemble of {members} Lyras in one model of" if members > 1 else "a Lyra of"
         assert f"{kind} {total:,} parameters" in card.text
+
+    def test_gives_what_the_card_shows(self, name, predictor):
+        recipe = load_recipe(name)
+        (widget,) = ModelCard.load(checkpoint_path(recipe.checkpoint) / "README.md").data.widget
+        assert (widget["text"], widget["example_title"]) == (recipe.example, recipe.example_title)
+        found = example_outputs(predictor, widget["text"])
+        assert [output["label"] for output in found] == [output["label"] for output in widget["output"]]
+        scores = [output["score"] for output in found]
+        assert scores == pytest.approx([output["score"] for output in widget["output"]], rel=2e-3, abs=1e-4)
 
     def test_has_the_figures_of_its_report(self, name, predictor, kept, data_folder):
         """On validation rows, so that test rows are not read again, unless it has learned from those in the end."""

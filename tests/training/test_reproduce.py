@@ -14,7 +14,7 @@ import pytest
 import reproduce
 import torch
 from golden import golden_predictions, made_up_sequences, read_golden
-from made_outcomes import made_report
+from made_outcomes import made_outcome, made_report
 from reproduce import Keeper, Plan, check_size, ensemble_run, join, plan, select, ship, wanted
 from small_models import build
 
@@ -81,6 +81,7 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(reproduce, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(reproduce, "CHECKPOINTS", tmp_path / "checkpoints")
     monkeypatch.setattr(reproduce, "GOLDEN", tmp_path / "golden")
+    monkeypatch.setattr(reproduce, "SHOWN", tmp_path / "shown")
 
 
 def finish(run, recipe, configuration, seed, validation=0.5, **changes):
@@ -422,7 +423,7 @@ class TestKeep:
     def test_shipping_again_replaces(self, finished, tmp_path):
         (_, _, first), (_, _, second) = finished.runs
         for run in (first, second):
-            ship(finished.recipe, run.folder, "a card")
+            ship(finished.recipe, made_outcome(run.report(), task=finished.recipe.name), run.folder)
         names = {"config.json", "model.safetensors", "README.md", "tokenizer.json", "tokenizer_config.json"}
         folder = tmp_path / "checkpoints" / "lyra-cas9"
         assert {path.name for path in folder.iterdir()} == names

@@ -12,6 +12,7 @@ from ..errors import UserError
 from ..tasks.outcomes import Outcome, Spread
 from ..tasks.recipe import Recipe, Result
 from ..training.options import TrainingOptions
+from .shown import Shown
 
 _PIPELINES = {"sequence": "text-classification", "residue": "token-classification"}
 _NOT_METRICS = ("n", "outputs", "interval", "subsets")
@@ -29,12 +30,13 @@ _TERMS = {
 }
 
 
-def model_card(recipe: Recipe, outcome: Outcome) -> str:
+def model_card(recipe: Recipe, outcome: Outcome, shown: Shown) -> str:
     """The card of a task's checkpoint: the ensemble of its seeds, or the best seed if that is better on validation.
 
     Args:
         recipe: the task.
         outcome: what its runs came to.
+        shown: what the checkpoint gives for its example, and how fast it is.
 
     Raises:
         UserError: the recipe names no checkpoint, or is a cross-validation, which has no one model to ship.
@@ -50,7 +52,7 @@ def model_card(recipe: Recipe, outcome: Outcome) -> str:
     members = config.ensemble_size * (len(outcome.seeds) if outcome.ships_ensemble else 1)
     template = Path(__file__).with_name("card_template.md").read_text(encoding="utf-8")
     return template.format(
-        front_matter=_front_matter(recipe, report),
+        front_matter=_front_matter(recipe, report, shown),
         name=recipe.checkpoint,
         title=recipe.title[0].upper() + recipe.title[1:],
         model_kind=_model_kind(members, report["parameters"]),
@@ -73,13 +75,15 @@ def model_card(recipe: Recipe, outcome: Outcome) -> str:
         minutes=round(outcome.of_seeds.minutes) or "less than 1",
         joined=" Their models were joined into one, as `--seeds` does." if outcome.ships_ensemble else "",
         machine=outcome.machine,
+        size=_size(members, report["parameters"]),
+        rate=f"{shown.rate:,.0f} sequences of {shown.letters} letters a second on {shown.thread}",
         model=_changed(model, LyraConfig()) or "the defaults, the configuration of the paper",
         training=_changed({**vars(options), "seed": 0}, TrainingOptions()) or "the defaults",
         cited="the papers of the data, above" if len(recipe.sources) > 1 else "the paper of the data, above",
     )
 
 
-def _front_matter(recipe: Recipe, report: Any) -> ModelCardData:
+def _front_matter(recipe: Recipe, report: Any, shown: Shown) -> ModelCardData:
     results = [
         EvalResult(
             task_type=_PIPELINES[recipe.head],
@@ -103,9 +107,17 @@ def _front_matter(recipe: Recipe, report: Any) -> ModelCardData:
         library_name="transformers",
         pipeline_tag=_PIPELINES[recipe.head],
         tags=["biology", "lyra", recipe.alphabet, recipe.area],
+        datasets=[table.rpartition("/")[2] for table in recipe.tables],
+        widget=[{"text": recipe.example, "example_title": recipe.example_title, "output": shown.outputs}],
         model_name=recipe.checkpoint,
         eval_results=results,
     )
+
+
+def _size(members: int, parameters: int) -> str:
+    if members > 1:
+        return f"{parameters:,} parameters in all: {members} members, and what they share"
+    return f"{parameters:,} parameters"
 
 
 def _model_kind(members: int, parameters: int) -> str:

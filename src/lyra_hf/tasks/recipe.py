@@ -104,6 +104,7 @@ class Recipe:
         baseline: results of simple methods on the same test rows.
         checkpoint: name of the checkpoint that the package ships for this task, if it does.
         example: a sequence to try it on; of a pair both, with a space between.
+        example_title: what that sequence is.
         intended_use: what the checkpoint is for, for its card.
         limits: what it cannot do, for its card.
         tried: what was tried on a task on which a simple method is better, and what it gave.
@@ -139,6 +140,7 @@ class Recipe:
     baseline: list[Result] = field(default_factory=list)
     checkpoint: str | None = None
     example: str = ""
+    example_title: str = ""
     intended_use: str = ""
     limits: str = ""
     tried: str = ""
