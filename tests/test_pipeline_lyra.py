@@ -7,7 +7,9 @@ from transformers import TokenClassificationPipeline, pipeline
 
 import lyra_hf
 from lyra_hf import LyraForTokenClassification, Predictor, build_tokenizer
+from lyra_hf.tasks.recipe import Recipe, load_recipe, recipe_names
 
+SHIPPED = [recipe for recipe in map(load_recipe, recipe_names()) if recipe.checkpoint]
 RNA = "GGGAAACUUCGGUUUCCC"
 PROTEIN = "MKTAYIAKQR qisfvkshfs"
 
@@ -36,6 +38,38 @@ class TestShippedCheckpoints:
         assert own(RNA) == stock(RNA)
         assert own(RNA, aggregation_strategy="simple") == stock(RNA, aggregation_strategy="simple")
         assert {entry["entity"] for entry in own(RNA)} <= {"unpaired", "paired"}
+
+
+@pytest.mark.parametrize("recipe", SHIPPED, ids=lambda recipe: recipe.checkpoint)
+class TestEveryShippedCheckpoint:
+    """On the example of its card."""
+
+    def test_its_own_pipeline(self, recipe: Recipe) -> None:
+        scorer = pipeline(model=recipe.checkpoint)
+        expected = np.asarray(Predictor(recipe.checkpoint)([recipe.example])[0]).reshape(-1, len(recipe.outputs))
+        if recipe.problem_type == "multi_label_classification":
+            expected = 1 / (1 + np.exp(-expected))
+        if recipe.problem_type == "single_label_classification":
+            expected = np.exp(expected) / np.exp(expected).sum(-1, keepdims=True)
+        if recipe.head == "residue":
+            entries = scorer(recipe.example)
+            if recipe.problem_type == "single_label_classification":  # the likeliest alone
+                expected = expected.max(-1)
+        elif recipe.pair is None:
+            entries = scorer(recipe.example, top_k=None)
+        else:
+            entries = scorer(dict(zip(("text", "text_pair"), recipe.example.split(), strict=True)), top_k=None)
+        names = "entity" if recipe.head == "residue" else "label"
+        assert {entry[names] for entry in entries} <= set(recipe.outputs)
+        found = sorted(float(entry["score"]) for entry in entries)
+        np.testing.assert_allclose(found, sorted(expected.flatten()), rtol=1e-4, atol=1e-5)
+
+    def test_feature_extraction(self, recipe: Recipe) -> None:
+        features = np.array(pipeline("feature-extraction", model=recipe.checkpoint)(recipe.example))
+        config = lyra_hf.LyraConfig.from_pretrained(recipe.checkpoint)
+        first = recipe.example.split()[0] if recipe.pair else recipe.example.replace(" ", "")
+        assert features.shape == (1, len(first), config.hidden_size * config.ensemble_size)
+        assert np.isfinite(features).all()
 
 
 class TestEntries:
