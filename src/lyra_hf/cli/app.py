@@ -320,6 +320,23 @@ def export(
     messages.print(f"{path}: inputs {' and '.join(INPUTS)}; its metadata say the alphabet, the outputs and their units")
 
 
+@app.command()
+def page(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Shipped names (see `lyra-hf checkpoints`) or folders."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write; a page there is replaced.")],
+) -> None:
+    """Write a web page that runs models in the browser: a static site, or a static Space on the Hub."""
+    from ..export.page import write_page
+
+    with waiting(f"writing {output}"):
+        written = write_page(models, output)
+    count = f"{written.models} model{'' if written.models == 1 else 's'}, {written.size / 1e6:.1f} MB"
+    messages.print(f"{output}: {count}; look at it with: python -m http.server -d {output}")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit status 0, 2 for what the user can mend, 130 for Ctrl-C."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]

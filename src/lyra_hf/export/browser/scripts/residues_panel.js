@@ -1,0 +1,107 @@
+/** The part of the page that shows the values along a sequence. */
+
+import { byId, fillSelect, say, toggle } from "./dom.js";
+import { save } from "./downloads.js";
+import { ceiling, percent, rough, short } from "./numbers.js";
+import { columnsOf, isOneClass, isRegression, probabilities, rowOf } from "./outputs.js";
+import { Strips } from "./strips.js";
+import { writeCsv } from "./tables.js";
+import { trackView } from "./track.js";
+
+const ALL = "all outputs";
+const MANY_VALUES = 1000; // of so many, one output is shown first rather than all
+const HINT = "Point at a residue, or move with the arrow keys.";
+
+export class ResiduesPanel {
+  constructor() {
+    this.strips = new Strips(byId("track"));
+    this.chosen = null; // what was chosen by hand
+    byId("residues-output").addEventListener("change", (event) => {
+      this.chosen = event.target.value;
+      this.#draw();
+    });
+    byId("residues-download").addEventListener("click", () => this.#download());
+  }
+
+  /** Show the outputs of a sequence's residues. */
+  show(model, alphabet, parts, results) {
+    const isOther = model !== this.model;
+    Object.assign(this, { model, results, symbols: alphabet.spell(parts[0]) });
+    this.lines = linesOf(model, results, this.symbols.length);
+    const names = this.lines.map((line) => line.title);
+    const first = names.length * this.symbols.length > MANY_VALUES ? names[0] : ALL;
+    if (isOther) this.chosen = null;
+    fillSelect(byId("residues-output"), [ALL, ...names], this.chosen ?? first);
+    toggle("residues-output-label", names.length > 1);
+    toggle("residues-part", true);
+    this.#draw();
+  }
+
+  clear() {
+    this.strips.clear();
+    toggle("residues-part", false);
+  }
+
+  #draw() {
+    const chosen = byId("residues-output").value;
+    const lines = this.lines.filter((line) => chosen === ALL || line.title === chosen);
+    const text = isRegression(this.model) ? short : (value) => `${Math.round(100 * value)}%`;
+    byId("track").setAttribute("aria-label", `Values along the sequence: ${lines.map((line) => line.title).join(", ")}`);
+    say("track-readout", HINT);
+    say("track-note", noteOf(this.model));
+    this.strips.show(trackView(this.symbols, lines, text, this.#words.bind(this), (cursor) => this.#read(cursor, lines)));
+  }
+
+  #read(cursor, lines) {
+    if (!cursor) {
+      say("track-readout", HINT);
+      return;
+    }
+    const { position } = cursor;
+    const words = lines.map((line) => this.#words(line, position)).join("; ");
+    say("track-readout", `${this.symbols[position]}${position + 1}: ${words}`);
+  }
+
+  /** "disorder 81.2 %". */
+  #words(line, position) {
+    const value = isRegression(this.model) ? short(line.values[position]) : percent(line.values[position]);
+    return `${line.title} ${value}${line.spread ? ` \u00b1 ${rough(line.spread[position])}` : ""}`;
+  }
+
+  /** A row for each residue, with the columns that `lyra-hf predict` adds. */
+  #download() {
+    const columns = new Map([
+      ["position", (row) => String(row + 1)],
+      ["letter", (row) => this.symbols[row]],
+      ...columnsOf(this.model, this.results),
+    ]);
+    const text = writeCsv([...columns.keys()], [...columns.values()], this.symbols.length);
+    save(text, `${this.model.name}-residues.csv`);
+  }
+}
+
+/** A line for each output; of two classes for the second alone, as the first is what is left to one. */
+function linesOf(model, { logits, spread }, size) {
+  const width = model.outputs.length;
+  const rows = Array.from({ length: size }, (_, row) => rowOf(logits, row, width));
+  const chances = isRegression(model) ? rows : rows.map((row) => probabilities(model, row));
+  const outputs = model.outputs.map((title, index) => ({ title, index }));
+  const shown = isOneClass(model) && width === 2 ? outputs.slice(1) : outputs;
+  return shown.map(({ title, index }) => {
+    const values = chances.map((row) => row[index]);
+    if (!isRegression(model)) return { title, values, spread: null, low: 0, high: ceiling(Math.max(...values)) };
+    return {
+      title,
+      values,
+      spread: spread && rows.map((_, row) => spread[row * width + index]),
+      low: Math.min(0, ...values),
+      high: Math.max(0, ...values),
+    };
+  });
+}
+
+function noteOf(model) {
+  if (!isRegression(model)) return "Probabilities.";
+  if (model.ensemble_size === 1) return "";
+  return `Lines are means, bands the standard deviation over the ensemble's ${model.ensemble_size} members.`;
+}

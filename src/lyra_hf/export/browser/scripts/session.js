@@ -1,0 +1,173 @@
+/** Runs models in a few workers: batches of the most urgent request first, none of one that is aborted. */
+
+import { planBatches, padded } from "./batches.js";
+import { download, unpacked } from "./downloads.js";
+import { positionsOf } from "./inputs.js";
+import { WorkerClient } from "./worker_client.js";
+
+const RUNTIME = "runtime/ort-wasm-simd-threaded.wasm.gz";
+const MOST_WORKERS = 4;
+
+/** What is computed first. */
+export const Urgency = { SCORE: 0, MUTANTS: 1, TABLE: 2 };
+
+export class Session {
+  #tasks = [];
+  #files = new Map(); // address -> promise of its bytes
+  #sizes = new Map(); // address -> [loaded, total]
+
+  /** @param {(loaded: number, total: number) => void} onLoading Called while files are loaded. */
+  constructor(runtimeBytes, onLoading) {
+    this.runtimeBytes = runtimeBytes;
+    this.onLoading = onLoading;
+    const count = Math.min(MOST_WORKERS, Math.max(1, (navigator.hardwareConcurrency || 2) - 1));
+    // All at once: a worker that is needed later must not depend on the network.
+    this.workers = Array.from({ length: count }, () => ({
+      client: new WorkerClient("model_worker.js"),
+      isBusy: false,
+      started: null,
+      models: new Map(),
+    }));
+  }
+
+  /** Load the runtime and a model, and make one worker ready for it. */
+  async prepare(model) {
+    await this.#ready(this.workers[0], model);
+  }
+
+  /**
+   * Run a model on rows of token ids.
+   *
+   * @param {object} model Its entry in models.json.
+   * @param {Rows} rows
+   * @param {object} options `urgency`; `signal`, an AbortSignal; `onBatch`, called with the numbers of the rows done.
+   * @returns {Promise<{logits: Float32Array, spread: ?Float32Array, offsets: ?Float64Array}>} The outputs of the rows,
+   *     one behind the other; of a head per residue those of all their positions, which begin at `offsets`. The arrays
+   *     are `onBatch`'s third argument too, and fill up.
+   */
+  predict(model, rows, { urgency, signal, onBatch = () => {} }) {
+    const width = model.outputs.length;
+    const offsets = model.head === "residue" ? residueOffsets(model, rows) : null;
+    const total = (offsets ? offsets[rows.size] : rows.size) * width;
+    const results = {
+      logits: new Float32Array(total),
+      spread: model.ensemble_size > 1 ? new Float32Array(total) : null,
+      offsets,
+    };
+    const batches = planBatches(rows, model.ensemble_size);
+    return new Promise((resolve, reject) => {
+      let left = batches.length;
+      if (!left) resolve(results);
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      for (const chosen of batches) {
+        this.#tasks.push({
+          model,
+          urgency,
+          signal,
+          input: () => padded(rows, chosen),
+          done: (found) => {
+            place(found, results, chosen, width);
+            onBatch(chosen, results);
+            left -= 1;
+            if (!left) resolve(results);
+          },
+          failed: reject,
+        });
+      }
+      this.#tasks.sort((one, other) => one.urgency - other.urgency); // stable: else in the order of asking
+      this.#work();
+    });
+  }
+
+  #work() {
+    this.#tasks = this.#tasks.filter((task) => !task.signal.aborted);
+    for (const worker of this.workers) {
+      if (!worker.isBusy && this.#tasks.length) this.#run(worker, this.#tasks.shift());
+    }
+  }
+
+  async #run(worker, task) {
+    worker.isBusy = true;
+    try {
+      await this.#ready(worker, task.model);
+      if (!task.signal.aborted) {
+        const { ids, length } = task.input();
+        const found = await worker.client.ask({ kind: "run", name: task.model.name, ids, length }, [ids.buffer]);
+        if (!task.signal.aborted) task.done(found);
+      }
+    } catch (error) {
+      task.failed(error);
+    } finally {
+      worker.isBusy = false;
+      this.#work();
+    }
+  }
+
+  /** A worker with the runtime and a model; what failed is tried again when it is asked for again. */
+  async #ready(worker, model) {
+    worker.started ??= this.#file(RUNTIME, this.runtimeBytes).then((runtime) =>
+      worker.client.ask({ kind: "start", runtime }),
+    );
+    if (!worker.models.has(model.name)) {
+      const bytes = this.#file(model.file, model.bytes);
+      worker.models.set(
+        model.name,
+        Promise.all([bytes, worker.started]).then(([content]) =>
+          worker.client.ask({ kind: "open", name: model.name, bytes: content }),
+        ),
+      );
+    }
+    try {
+      await worker.models.get(model.name);
+    } catch (error) {
+      worker.started = null;
+      worker.models.delete(model.name);
+      throw error;
+    }
+  }
+
+  #file(address, bytes) {
+    if (!this.#files.has(address)) {
+      const told = (loaded) => {
+        this.#sizes.set(address, [loaded, Math.max(loaded, bytes)]);
+        const sizes = [...this.#sizes.values()];
+        this.onLoading(
+          sizes.reduce((sum, [part]) => sum + part, 0),
+          sizes.reduce((sum, [, whole]) => sum + whole, 0),
+        );
+      };
+      told(0);
+      const url = address.split("/").map(encodeURIComponent).join("/");
+      const content = download(url, told).then(unpacked);
+      content.catch(() => this.#files.delete(address));
+      this.#files.set(address, content);
+    }
+    return this.#files.get(address);
+  }
+}
+
+function residueOffsets(model, rows) {
+  const offsets = new Float64Array(rows.size + 1);
+  for (let row = 0; row < rows.size; row += 1) {
+    offsets[row + 1] = offsets[row] + positionsOf(model, rows.length(row));
+  }
+  return offsets;
+}
+
+/** Put a batch's outputs where they belong, without those of padding. */
+function place(found, results, chosen, width) {
+  for (const name of ["logits", "spread"]) {
+    const values = found[name];
+    if (!values) continue;
+    const { offsets } = results;
+    chosen.forEach((row, index) => {
+      if (offsets) {
+        const start = index * (values.length / chosen.length);
+        const size = (offsets[row + 1] - offsets[row]) * width;
+        results[name].set(values.subarray(start, start + size), offsets[row] * width);
+      } else {
+        results[name].set(values.subarray(index * width, (index + 1) * width), row * width);
+      }
+    });
+  }
+}
