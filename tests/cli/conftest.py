@@ -1,25 +1,7 @@
-"""The command, run in an empty folder, and a table to train on."""
+"""A table to train on."""
 
 import numpy as np
 import pytest
-
-from lyra_hf.cli import main
-
-
-@pytest.fixture
-def lyra(tmp_path, monkeypatch, capsys):
-    """Run the command in an empty folder; returns status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture

@@ -74,4 +74,9 @@ def model_folder(name_or_path: str) -> Path:
         return path
     if path.exists():
         raise UserError(f"{path}: a model is a folder with config.json and model.safetensors, not a file")
+    if name_or_path.count("/") == 1 and not name_or_path.startswith((".", "/", "~")):
+        raise UserError(
+            f"there is no folder {name_or_path}; if it is a model on the Hub, fetch it first: "
+            f"lyra-hf pull {name_or_path}"
+        )
     return checkpoint_path(name_or_path)

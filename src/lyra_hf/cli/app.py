@@ -337,6 +337,38 @@ def page(
     messages.print(f"{output}: {count}; look at it with: python -m http.server -d {output}")
 
 
+@app.command()
+def push(
+    model: ModelArgument,
+    repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The repository on the Hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Put a new version where there is a model already.")] = False,
+) -> None:
+    """Publish a model on the Hugging Face Hub, whole: loadable without this package, servable, with its card."""
+    from ..hub.push import push_model
+
+    with waiting(f"pushing {model}"):
+        address = push_model(model, repository, private=private, update=update)
+    messages.print(f"{model} is published; fetch it elsewhere with: lyra-hf pull {repository}")
+    print_result(address)
+
+
+@app.command()
+def pull(
+    repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The repository on the Hub.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The folder to write; else NAME in the working directory.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="A branch, a tag or a commit; else main.")] = None,
+) -> None:
+    """Fetch a model from the Hugging Face Hub into a folder, checked and without any code."""
+    from ..hub.pull import pull_model
+
+    with waiting(f"pulling {repository}"):
+        folder = pull_model(repository, output, revision=revision)
+    messages.print(f"{folder}: score sequences with lyra-hf predict {folder} sequences.csv")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit status 0, 2 for what the user can mend, 130 for Ctrl-C."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]

@@ -23,8 +23,8 @@ from ..modeling_lyra import (
 _HEADS: dict[str, type[LyraPreTrainedModel]] = {
     head.__name__: head for head in (LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification)
 }
-_WEIGHTS = "model.safetensors"
-_PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.bin")
+WEIGHTS = "model.safetensors"
+PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.bin")
 
 
 def load_config(folder: Path) -> LyraConfig:
@@ -78,13 +78,13 @@ def load_model(name_or_path: str) -> LyraPreTrainedModel:
                 ignore_mismatched_sizes=True,  # refused below, with the tensor's name
             )
         except Exception as error:
-            raise UserError(f"{folder / _WEIGHTS}: {_last_line(error)}") from error
+            raise UserError(f"{folder / WEIGHTS}: {_last_line(error)}") from error
     for problem, keys in (("has no", info["missing_keys"]), ("has an unknown", info["unexpected_keys"])):
         if keys:
-            raise UserError(f"{folder / _WEIGHTS}: {problem} tensor {min(keys)!r}; it does not fit its config.json")
+            raise UserError(f"{folder / WEIGHTS}: {problem} tensor {min(keys)!r}; it does not fit its config.json")
     for key, found, expected in sorted(info["mismatched_keys"]):
         raise UserError(
-            f"{folder / _WEIGHTS}: tensor {key!r} has the shape {tuple(found)}, and its config.json asks for "
+            f"{folder / WEIGHTS}: tensor {key!r} has the shape {tuple(found)}, and its config.json asks for "
             f"{tuple(expected)}"
         )
     loaded: LyraPreTrainedModel = model.eval()
@@ -122,15 +122,15 @@ def choose_device(device: str | torch.device | None) -> torch.device:
 
 
 def _check_weights(folder: Path) -> None:
-    path = folder / _WEIGHTS
+    path = folder / WEIGHTS
     if not path.is_file():
-        pickles = sorted(found.name for pattern in _PICKLES for found in folder.glob(pattern))
+        pickles = sorted(found.name for pattern in PICKLES for found in folder.glob(pattern))
         if pickles:
             raise UserError(
                 f"{folder / pickles[0]}: a pickle, which can run any code when it is read, and is refused; "
-                f"weights must be in {_WEIGHTS} (for the authors' checkpoints: lyra-hf convert)"
+                f"weights must be in {WEIGHTS} (for the authors' checkpoints: lyra-hf convert)"
             )
-        raise UserError(f"{folder}: no {_WEIGHTS} in this folder")
+        raise UserError(f"{folder}: no {WEIGHTS} in this folder")
     try:
         with safe_open(path, framework="pt") as weights:
             weights.keys()
