@@ -1,21 +1,14 @@
 """The endpoint's handler: called by itself, and served over HTTP by the emulator of Inference Endpoints."""
 
 import importlib.util
-import json
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.endpoint import Ask, serving
 
 import lyra_hf
 from lyra_hf import Predictor
@@ -23,7 +16,6 @@ from lyra_hf.hub.endpoint import requirements, write_endpoint
 from lyra_hf.inference.loading import load_model
 
 GUIDE = "GCCTGAGTCCGAGCAGAAGAAGAAGGGCTC"
-Ask = Callable[[Any], tuple[int, Any]]
 
 
 def repository(name: str, folder: Path) -> Path:
@@ -128,47 +120,9 @@ class TestRequirements:
 
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Requests to a server process in which the package cannot be imported."""
-    folder = repository("lyra-cas9", tmp_path_factory.mktemp("endpoint"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start = (
-        "import sys; sys.modules['lyra_hf'] = None\n"
-        "from hf_endpoints_emulator.emulator import emulate\n"
-        f"emulate(handler='handler.py', port={port})\n"
-    )
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "home")}
-    server = subprocess.Popen(
-        [sys.executable, "-c", start], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-
-    def ask(body: Any) -> tuple[int, Any]:
-        request = urllib.request.Request(  # a server of our own, on loopback
-            f"http://127.0.0.1:{port}/predict",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return response.status, json.load(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
-    try:
-        for _ in range(600):
-            if server.poll() is not None:
-                assert server.stderr is not None
-                pytest.fail(server.stderr.read().decode()[-2000:])
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
+    """Requests to a server of lyra-cas9."""
+    with serving(repository("lyra-cas9", tmp_path_factory.mktemp("endpoint"))) as ask:
         yield ask
-    finally:
-        server.terminate()
-        server.communicate(timeout=30)
 
 
 class TestEmulator:
