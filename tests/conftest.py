@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Fixtures for all tests.
+from support.hubs import loopback as loopback
+from support.hubs import names as names
+
 from lyra_hf.cli import main
 
 settings.register_profile("lyra", max_examples=25, deadline=None, derandomize=True, database=None, print_blob=True)

@@ -3,15 +3,18 @@
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import HfApi
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
+from transformers.utils import PushInProgress
 
 from ..alphabets import PAD_ID, UNK_ID
 from ..convolution import LyraS4DConvolution
@@ -84,6 +87,7 @@ class LyraTrainer(Trainer):
         self.letter_dropout = letter_dropout
 
     optimizer: Any
+    push_in_progress: Any
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW (or what the arguments say) with three groups: with decay, without, and state space."""
@@ -187,7 +191,41 @@ class LyraTrainer(Trainer):
         """The parameters that are trained, from the optimizer's groups: without a walk through the modules."""
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
-    # The five methods below replace files that transformers would pickle.
+    # The six methods below replace files that transformers would pickle.
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Put up the model as it is, whole, while training goes on; and the checkpoint, if the strategy says so."""
+        strategy, going_on = self.args.hub_strategy, self.push_in_progress
+        if not self.is_world_process_zero() or strategy == HubStrategy.END:
+            return
+        if not self.args.hub_always_push and going_on is not None and not going_on.is_done():
+            return
+        self.callback_handler.on_push_begin(self.args, self.state, self.control)
+        self._save(self.args.output_dir)
+        message = f"Training in progress, step {self.state.global_step}"
+        jobs = [self._upload(self.args.output_dir, message, ignore_patterns=["_*", f"{PREFIX_CHECKPOINT_DIR}-*"])]
+        if strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
+            name = "last-checkpoint" if strategy == HubStrategy.CHECKPOINT else Path(checkpoint_folder).name
+            jobs.append(self._upload(checkpoint_folder, f"{message}, checkpoint", path_in_repo=name))
+        if going_on is None or going_on.is_done():
+            self.push_in_progress = PushInProgress(jobs)
+        else:
+            going_on.jobs.extend(jobs)
+
+    @cached_property
+    def _hub(self) -> HfApi:
+        return HfApi(token=self.args.hub_token)
+
+    def _upload(self, folder: str, message: str, **options: Any) -> Any:
+        """Have a folder put up in the background, after those before it."""
+        return self._hub.upload_folder(
+            repo_id=self.hub_model_id,
+            folder_path=folder,
+            commit_message=message,
+            revision=self.args.hub_revision,
+            run_as_future=True,
+            **options,
+        )
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         if not self.args.should_save:
