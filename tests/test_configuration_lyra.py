@@ -247,3 +247,19 @@ def test_sizes_become_a_list(sizes: list[int] | tuple[int, ...]) -> None:
 def test_defaults_are_not_shared() -> None:
     LyraConfig().pgc_hidden_sizes.append(7)
     assert LyraConfig().pgc_hidden_sizes == [16, 128]
+
+
+@pytest.mark.parametrize(
+    "name", ["to_dict", "vocab_size", "attribute_map", "_auto_class", "__class__", "validate_sizes"]
+)
+def test_fields_that_would_replace_a_part_of_the_class_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"a field '{name}', which would replace a part of its class"):
+        LyraConfig(**{name: "x"})
+
+
+def test_where_code_is_concerns_copies_alone_and_other_fields_stay() -> None:
+    config = LyraConfig(auto_map={"AutoConfig": "a.B"}, custom_pipelines={"x": {}}, of_mine=3)
+    assert not hasattr(config, "auto_map")
+    assert not hasattr(config, "custom_pipelines")
+    assert config.of_mine == 3
+    assert LyraConfig.from_dict(config.to_dict()).of_mine == 3

@@ -51,6 +51,8 @@ AUTO_MAP = {
     "AutoModelForTokenClassification": "modeling_lyra.LyraForTokenClassification",
 }
 CONFIG = "config.json"
+# Else transformers has a service on the Hub convert pickles, and loads what that gives.
+_NO_CONVERSION = "DISABLE_SAFETENSORS_CONVERSION"
 
 
 def code_files() -> list[Path]:
@@ -182,7 +184,9 @@ def _card_on_hub(api: HfApi, repo_id: str, revision: str | None) -> str | None:
 
 @contextmanager
 def pickles_refused(model: Any) -> Iterator[None]:
-    """Say plainly why a model that has no safetensors does not load."""
+    """Say plainly why a model that has no safetensors does not load, and ask no one to convert it."""
+    before = os.environ.get(_NO_CONVERSION)
+    os.environ[_NO_CONVERSION] = "1"
     try:
         yield
     except OSError as error:
@@ -192,3 +196,8 @@ def pickles_refused(model: Any) -> Iterator[None]:
             f"{model}: no model.safetensors. Weights are read from safetensors alone: a pickle, such as "
             "pytorch_model.bin, can run any code when it is read, and is refused"
         ) from error
+    finally:
+        if before is None:
+            os.environ.pop(_NO_CONVERSION, None)
+        else:
+            os.environ[_NO_CONVERSION] = before

@@ -41,6 +41,7 @@ def test_every_kind_of_table(tmp_path, head, problem_type, outputs):
     table = labelled(head, problem_type, outputs)
     report = train(table, tmp_path, OPTIONS, model_options=SMALL)
     assert {path.name for path in tmp_path.iterdir()} == REPOSITORY | {REPORT_FILE}
+    assert "By `lyra-hf train`" in (tmp_path / "README.md").read_text(encoding="utf-8")
     assert json.loads((tmp_path / REPORT_FILE).read_text())["rows"] == {"train": 60, "validation": 20, "test": 20}
     predictor = Predictor(str(tmp_path))
     assert evaluate_test(predictor, table.splits["test"], report.metric) == report.test
