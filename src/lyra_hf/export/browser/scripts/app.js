@@ -37,6 +37,7 @@ class App {
     byId("model").addEventListener("change", () => this.#useModel(byId("model").value));
     for (const box of this.boxes) {
       box.addEventListener("input", () => {
+        this.#isBusy(true);
         clearTimeout(this.timer);
         this.timer = setTimeout(() => this.#update(), PAUSE);
       });
@@ -68,8 +69,8 @@ class App {
   #readAddress() {
     const { model, texts } = readAddress();
     const known = this.models.some((entry) => entry.name === model);
-    if (model && !known) this.#trouble(`This page has no model ${model}; it shows ${this.models[0].name}.`);
     const name = known ? model : (this.model?.name ?? this.models[0].name);
+    this.#trouble(model && !known ? `This page has no model ${model}; it shows ${name}.` : "");
     this.boxes.forEach((box, index) => {
       box.value = texts[index];
     });
@@ -143,12 +144,13 @@ class App {
       this.#clearResults();
       return;
     }
+    this.#isBusy(true);
     try {
       const results = await this.session.predict(model, Rows.from([joined(parts)]), {
         urgency: Urgency.SCORE,
         signal: request.signal,
       });
-      this.#show(parts, results, request.signal);
+      if (!request.signal.aborted) this.#show(texts, parts, results, request.signal);
     } catch (error) {
       if (!request.signal.aborted) this.#fail(error);
     }
@@ -179,13 +181,13 @@ class App {
     return letters ? several(letters, "letter") : "";
   }
 
-  #show(parts, results, signal) {
+  #show(texts, parts, results, signal) {
     const { model } = this;
     this.#trouble("");
-    this.scored = { parts, results };
+    this.scored = { texts: texts.map((text) => lettersOf(text).replace(/\s+/g, "")), results };
     const positions = positionsOf(model, joined(parts).length);
     byId("score").replaceChildren(...scoreElements(model, results, positions));
-    byId("score").classList.remove("old");
+    this.#isBusy(false);
     toggle("score-download", model.head === "sequence");
     if (model.head === "residue") {
       this.mutants.clear();
@@ -196,7 +198,13 @@ class App {
     }
   }
 
+  /** Whether what is shown is not yet the answer to what stands in the boxes. */
+  #isBusy(isBusy) {
+    byId("score").setAttribute("aria-busy", String(isBusy));
+  }
+
   #clearResults() {
+    this.#isBusy(false);
     this.scored = null;
     byId("score").replaceChildren(element("p", { class: "quiet" }, byId("fault").textContent ? "No score." : EMPTY));
     toggle("score-download", false);
@@ -207,10 +215,8 @@ class App {
   /** The sequence as a table of one row, as `lyra-hf predict` would write it. */
   #download() {
     const { model } = this;
-    const { parts, results } = this.scored;
-    const columns = new Map(
-      parts.map((part, index) => [index ? "second" : "sequence", () => this.alphabet.spell(part).join("")]),
-    );
+    const { texts, results } = this.scored;
+    const columns = new Map(texts.map((text, index) => [index ? "second" : "sequence", () => text]));
     for (const [name, value] of columnsOf(model, results)) columns.set(name, value);
     save(writeCsv([...columns.keys()], [...columns.values()], 1), `${model.name}-score.csv`);
   }
