@@ -61,8 +61,8 @@ def test_an_ensemble_that_learned_from_validation_rows_too(card):
 
 
 def test_where_somebodys_files_lie_is_not_told(card):
-    found = card(options={"start": "/home/somebody/secret-project/model"})
-    assert "start model" in found.text
+    found = card(options={"seed": 0, "start": "/home/somebody/secret-project/model"})
+    assert "Options: seed 0, start model." in found.text
     assert "somebody" not in found.content
 
 

@@ -65,17 +65,16 @@ def _metrics(measured: Mapping[str, Any]) -> dict[str, float | None]:
 def _training(report: Mapping[str, Any]) -> str:
     """The options, and what came of them."""
     epoch = "" if report["best_epoch"] is None else f"; the weights are those of epoch {report['best_epoch']:g}"
-    joined = " The models of these seeds were joined into one ensemble." if isinstance(_seed(report), list) else ""
+    joined = (
+        " The models of these seeds were joined into one ensemble."
+        if isinstance(report["options"]["seed"], list)
+        else ""
+    )
     options = {name: value for name, value in report["options"].items() if value is not None}
     if "start" in options:
         options["start"] = Path(options["start"]).name  # where it lies on somebody's disk is nobody else's business
     given = ", ".join(f"{name} {value}" for name, value in options.items())
     return f"By `lyra-hf train`, in {report['minutes']:g} minutes{epoch}.{joined} Options: {given}."
-
-
-def _seed(report: Mapping[str, Any]) -> int | list[int]:
-    seed: int | list[int] = report["options"]["seed"]
-    return seed
 
 
 def _results(report: Mapping[str, Any], metrics: Mapping[str, Mapping[str, float | None]]) -> str:
