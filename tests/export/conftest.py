@@ -2,16 +2,14 @@
 
 import functools
 import hashlib
-import http.server
-import re
 import shutil
-import threading
 from pathlib import Path
 
 import onnxscript
 import pytest
 import torch
 from browser_tab import Tab
+from support.web_server import serving_site
 
 import lyra_hf
 from lyra_hf.export import onnx as onnx_export
@@ -57,24 +55,9 @@ def _digest(checkpoint):
 
 @pytest.fixture(scope="session")
 def site(page_folder):
-    """The address of the page, below a path as on a Space; each answer carries the page's own policy as a header."""
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', (page_folder / "index.html").read_text())[1]
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def end_headers(self):
-            self.send_header("Content-Security-Policy", policy)
-            super().end_headers()
-
-        def log_message(self, *words):
-            pass
-
-    handler = functools.partial(Handler, directory=str(page_folder.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/{page_folder.name}/"
-        server.shutdown()
-        thread.join()
+    """The address of the page."""
+    with serving_site(page_folder) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,11 @@
 """Pushed repositories where lyra_hf cannot be imported: with every Auto class, bit for bit as with the package."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from small_models import REPOSITORY, build
+from support.elsewhere import run_without_package
 from support.without_package import encoded, exact
 from transformers import AutoTokenizer, pipeline
 
@@ -87,27 +84,6 @@ def test_it_is_the_same_everywhere(names, models, tmp_path, monkeypatch):
             assert result["modules"] == ["transformers_modules"], name
             assert {part: result[part] for part in wanted[name]} == wanted[name], (name, where)
             assert result["classes"][:2] == ["LyraConfig", "LyraModel"]
-
-
-def run_without_package(repositories, folder):
-    """What tests/support/without_package.py finds, in a process with an empty cache of its own."""
-    from huggingface_hub import constants, get_token
-
-    answer, job = folder / "answer.json", folder / "job.json"
-    job.write_text(json.dumps({"models": repositories, "folder": str(folder / "again"), "answer": str(answer)}))
-    base = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
-    client = {
-        "HF_ENDPOINT": constants.ENDPOINT,
-        "HF_TOKEN": get_token(),
-        "HF_HOME": str(folder / "home"),
-        "HF_HUB_DISABLE_XET": "1",
-    }
-    script = Path(__file__).parents[1] / "support" / "without_package.py"
-    result = subprocess.run(
-        [sys.executable, "-I", script, job], env=base | client, cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    return json.loads(answer.read_text())
 
 
 def test_shipped_folders_hold_no_code():
