@@ -207,10 +207,7 @@ class LyraTrainer(Trainer):
         if strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
             name = "last-checkpoint" if strategy == HubStrategy.CHECKPOINT else Path(checkpoint_folder).name
             jobs.append(self._upload(checkpoint_folder, f"{message}, checkpoint", path_in_repo=name))
-        if going_on is None or going_on.is_done():
-            self.push_in_progress = PushInProgress(jobs)
-        else:
-            going_on.jobs.extend(jobs)
+        self.push_in_progress = PushInProgress(jobs)
 
     @cached_property
     def _hub(self) -> HfApi:
@@ -232,6 +229,8 @@ class LyraTrainer(Trainer):
             return
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
+        if folder == Path(str(self.args.output_dir)):
+            self._finish_current_push()  # what goes up at the moment is read from these files
         is_of_training = folder.name.startswith(PREFIX_CHECKPOINT_DIR)  # lean, as there is one after each epoch
         with self._average_stands_in():
             self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(
