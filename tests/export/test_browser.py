@@ -333,9 +333,6 @@ class TestUse:
         assert tab.text("#first-count") == "30 letters"
         tab.page.locator("#first").press_sequentially("A")  # the newest counts, whatever is under way
         tab.wait_for_text("#first-count", "31 letters")
-        tab.page.wait_for_function(
-            "document.querySelectorAll('#heat-map canvas').length === 1 && location.hash.endsWith('CA')"
-        )
         assert tab.score()["sequence"] == GUIDE + "A"
 
     def test_a_link_shows_the_same(self, tab, open_tab):
@@ -492,6 +489,7 @@ class TestPlaces:
         tab.page.goto((page_folder / "index.html").as_uri())
         tab.wait("#trouble:not([hidden])")
         assert "python -m http.server" in tab.text("#trouble")
+        assert not tab.page.is_visible("#first")
         tab.foreign.clear()
         tab.errors.clear()  # of the modules that do not load from files
 

@@ -5,6 +5,7 @@
     var place = document.getElementById("trouble");
     place.textContent = text;
     place.hidden = false;
+    document.documentElement.className = "stopped"; // what is of no use then is not shown
   }
   if (location.protocol === "file:") {
     tell("A browser runs this page only when a server gives it out. In a terminal, in the page's folder: " +

@@ -3,6 +3,7 @@
 import { planBatches, padded } from "./batches.js";
 import { download, unpacked } from "./downloads.js";
 import { positionsOf } from "./inputs.js";
+import { counted } from "./numbers.js";
 import { WorkerClient } from "./worker_client.js";
 
 const RUNTIME = "runtime/ort-wasm-simd-threaded.wasm.gz";
@@ -12,7 +13,7 @@ const MOST_WORKERS = 4;
 export const Urgency = { SCORE: 0, MUTANTS: 1, TABLE: 2 };
 
 export class Session {
-  #tasks = [];
+  #requests = []; // those with batches that nobody has begun, the most urgent first
   #files = new Map(); // address -> promise of its bytes
   #sizes = new Map(); // address -> [loaded, total]
 
@@ -59,44 +60,43 @@ export class Session {
       let left = batches.length;
       if (!left) resolve(results);
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-      for (const chosen of batches) {
-        this.#tasks.push({
-          model,
-          urgency,
-          signal,
-          input: () => padded(rows, chosen),
-          done: (found) => {
-            place(found, results, chosen, width);
-            onBatch(chosen, results);
-            left -= 1;
-            if (!left) resolve(results);
-          },
-          failed: reject,
-        });
-      }
-      this.#tasks.sort((one, other) => one.urgency - other.urgency); // stable: else in the order of asking
+      const done = (chosen, found) => {
+        place(found, results, chosen, width);
+        onBatch(chosen, results);
+        left -= 1;
+        if (!left) resolve(results);
+      };
+      this.#requests.push({ model, rows, batches, begun: 0, urgency, signal, done, failed: reject });
+      this.#requests.sort((one, other) => one.urgency - other.urgency); // stable: else in the order of asking
       this.#work();
     });
   }
 
+  /** Give each worker that is free the next batch. */
   #work() {
-    this.#tasks = this.#tasks.filter((task) => !task.signal.aborted);
-    for (const worker of this.workers) {
-      if (!worker.isBusy && this.#tasks.length) this.#run(worker, this.#tasks.shift());
+    for (const worker of this.workers.filter(({ isBusy }) => !isBusy)) {
+      this.#requests = this.#requests.filter(
+        ({ signal, begun, batches }) => !signal.aborted && begun < batches.length,
+      );
+      if (!this.#requests.length) return;
+      const [request] = this.#requests;
+      this.#run(worker, request, request.batches[request.begun]);
+      request.begun += 1;
     }
   }
 
-  async #run(worker, task) {
+  async #run(worker, request, chosen) {
+    const { model, rows, signal } = request;
     worker.isBusy = true;
     try {
-      await this.#ready(worker, task.model);
-      if (!task.signal.aborted) {
-        const { ids, length } = task.input();
-        const found = await worker.client.ask({ kind: "run", name: task.model.name, ids, length }, [ids.buffer]);
-        if (!task.signal.aborted) task.done(found);
+      await this.#ready(worker, model);
+      if (!signal.aborted) {
+        const found = await ask(worker, model, padded(rows, chosen));
+        if (!signal.aborted) request.done(chosen, found);
       }
     } catch (error) {
-      task.failed(error);
+      request.begun = request.batches.length; // its other batches are not begun
+      request.failed(error);
     } finally {
       worker.isBusy = false;
       this.#work();
@@ -104,26 +104,23 @@ export class Session {
   }
 
   /** A worker with the runtime and a model; what failed is tried again when it is asked for again. */
-  async #ready(worker, model) {
-    worker.started ??= this.#file(RUNTIME, this.runtimeBytes).then((runtime) =>
-      worker.client.ask({ kind: "start", runtime }),
-    );
-    if (!worker.models.has(model.name)) {
-      const bytes = this.#file(model.file, model.bytes);
-      worker.models.set(
-        model.name,
-        Promise.all([bytes, worker.started]).then(([content]) =>
-          worker.client.ask({ kind: "open", name: model.name, bytes: content }),
-        ),
+  #ready(worker, model) {
+    if (!worker.started) {
+      worker.started = this.#file(RUNTIME, this.runtimeBytes).then((runtime) =>
+        worker.client.ask({ kind: "start", runtime }),
       );
+      worker.started.catch(() => {
+        worker.started = null;
+      });
     }
-    try {
-      await worker.models.get(model.name);
-    } catch (error) {
-      worker.started = null;
-      worker.models.delete(model.name);
-      throw error;
+    if (!worker.models.has(model.name)) {
+      const opened = Promise.all([this.#file(model.file, model.bytes), worker.started]).then(([bytes]) =>
+        worker.client.ask({ kind: "open", name: model.name, bytes }),
+      );
+      worker.models.set(model.name, opened);
+      opened.catch(() => worker.models.delete(model.name));
     }
+    return worker.models.get(model.name);
   }
 
   #file(address, bytes) {
@@ -143,6 +140,15 @@ export class Session {
       this.#files.set(address, content);
     }
     return this.#files.get(address);
+  }
+}
+
+/** What a worker computes of a batch. */
+async function ask(worker, model, { ids, length }) {
+  try {
+    return await worker.client.ask({ kind: "run", name: model.name, ids, length }, [ids.buffer]);
+  } catch (error) {
+    throw new Error(`${model.name} could not compute ${counted(length)} letters in this browser (${error.message})`);
   }
 }
 

@@ -116,11 +116,12 @@ export class TablePanel {
     this.csvName = `${this.table.name.replace(/(\.[^.]*)?(\.gz)?$/i, "")}-${this.model.name}.csv`;
     const isWhole = shown.length === size;
     say("table-done", `${several(size, "sequence")} scored${isWhole ? "." : `; the first ${shown.length} are:`}`);
-    const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)));
+    const kinds = shown[0].map((value) => (typeof value === "number" ? "figure" : "text"));
+    const head = names.map((name, index) => element("th", { scope: "col", class: kinds[index] }, name));
     const rows = shown.map((row) =>
-      element("tr", {}, ...row.map((value) => element("td", typeof value === "number" ? { class: "figure" } : {}, brief(value)))),
+      element("tr", {}, ...row.map((value, index) => element("td", { class: kinds[index] }, brief(value)))),
     );
-    byId("table").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
+    byId("table").replaceChildren(element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
     toggle("table-result", true);
   }
 
