@@ -9,6 +9,7 @@ import onnxscript
 import pytest
 import torch
 from browser_tab import Tab
+from filelock import FileLock
 from support.web_server import serving_site
 
 import lyra_hf
@@ -18,26 +19,33 @@ from lyra_hf.inference.loading import load_model
 
 
 @pytest.fixture(scope="session")
-def page_folder(tmp_path_factory, pytestconfig):
-    """The page of all shipped checkpoints.
+def exported(tmp_path_factory, pytestconfig):
+    """The ONNX files of shipped checkpoints.
 
-    Their ONNX files are kept from one run of the tests to the next, as long as nothing changes that they are made of.
+    They are kept from one run of the tests to the next, as long as nothing changes that they are made of, and made once
+    where several processes want them.
     """
-    folder = tmp_path_factory.mktemp("browser") / "site"
-    cache = pytestconfig.cache
+    cache, export_onnx = pytestconfig.cache, onnx_export.export_onnx
     kept = tmp_path_factory.mktemp("onnx") if cache is None else cache.mkdir("lyra_onnx")
 
-    def export(model, path, name):
+    def export(name):
         file = kept / f"{name}-{_digest(lyra_hf.checkpoint_path(name))}.onnx"
-        if not file.exists():
-            for old in kept.glob(f"{name}-{'?' * 16}.onnx"):
-                old.unlink(missing_ok=True)
-            export_onnx(model, file, name)
-        shutil.copyfile(file, path)
+        with FileLock(kept / f"{name}.lock"):
+            if not file.exists():
+                for old in kept.glob(f"{name}-{'?' * 16}.onnx"):
+                    old.unlink()
+                export_onnx(load_model(name), file, name)
+        return file
 
-    export_onnx = onnx_export.export_onnx
+    return export
+
+
+@pytest.fixture(scope="session")
+def page_folder(tmp_path_factory, exported):
+    """The page of all shipped checkpoints."""
+    folder = tmp_path_factory.mktemp("browser") / "site"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_export, "export_onnx", export)
+        patch.setattr(onnx_export, "export_onnx", lambda model, path, name: shutil.copyfile(exported(name), path))
         write_page(lyra_hf.checkpoint_names(), folder)
     return folder
 
