@@ -1,6 +1,7 @@
 """ONNX files: the model's numbers at every batch and length, and what they say of themselves."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,8 @@ class TestNumbers:
             assert_same(model, session, *padded(rows, length))
 
     @pytest.mark.parametrize("name", lyra_hf.checkpoint_names())
-    def test_every_shipped_checkpoint(self, name: str, tmp_path: Path) -> None:
-        model = load_model(name)
-        export_onnx(model, tmp_path / "model.onnx", name)
-        session = session_of(tmp_path / "model.onnx")
+    def test_every_shipped_checkpoint(self, name: str, exported: Callable[[str], Path]) -> None:
+        model, session = load_model(name), session_of(exported(name))
         for rows, length in ((1, 2), (4, 30), (3, 64), (3, 240), (1, 2000)):
             assert_same(model, session, *padded(rows, length, letters=model.config.vocab_size - 2))
 
