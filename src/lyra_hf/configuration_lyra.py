@@ -58,6 +58,8 @@ class LyraConfig(PreTrainedConfig):
             labels' own units in every case.
         ensemble_size: members of an ensemble that is one model: each has parameters of its own and all see the same
             input. The outputs are the members' mean, and their spread is told beside it.
+        intervals: a regression tells for each prediction an interval in which the label lies in 90 % of cases, fitted
+            to rows that were not learned from (`LyraHead.fit_intervals` sets this).
         num_labels: outputs of the head, 1 unless told. `id2label` names them.
         problem_type: "regression", "single_label_classification" or "multi_label_classification"; where it is None,
             one output means regression, and several are decided by the labels.
@@ -69,7 +71,11 @@ class LyraConfig(PreTrainedConfig):
     """
 
     model_type = "lyra"
-    keys_to_ignore_at_inference: ClassVar = ["spread"]  # transformers' Trainer gathers the other outputs as predictions
+    keys_to_ignore_at_inference: ClassVar = [
+        "spread",
+        "lower",
+        "upper",
+    ]  # transformers' Trainer gathers the other outputs as predictions
 
     alphabet: str = "protein"
     hidden_size: int = 64
@@ -90,6 +96,7 @@ class LyraConfig(PreTrainedConfig):
     rms_norm_eps: float = 1e-8
     label_transform: Literal["log", "rank"] | None = None
     ensemble_size: int = 1
+    intervals: bool = False
     pad_token_id: int | None = PAD_ID
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -184,8 +191,9 @@ class LyraConfig(PreTrainedConfig):
             raise ValueError(f"problem_type must be one of {', '.join(known)}, not {self.problem_type!r}")
         if self.label_transform is not None and self.problem_type not in (None, "regression"):
             raise ValueError(f"label_transform is for regression; problem_type is {self.problem_type!r}")
-        if self.site_weights and self.problem_type not in (None, "regression"):
-            raise ValueError(f"site_weights is for regression; problem_type is {self.problem_type!r}")
+        for name in ("site_weights", "intervals"):
+            if getattr(self, name) and self.problem_type not in (None, "regression"):
+                raise ValueError(f"{name} is for regression; problem_type is {self.problem_type!r}")
 
 
 def _refuse(fields: dict[str, Any]) -> None:

@@ -83,10 +83,10 @@ class MemberConv1d(nn.Module):
 def take_apart(ensemble: Model) -> list[Model]:
     """The members of an ensemble as single models, with copies of their parameters and of the buffers they share."""
     config = copy.deepcopy(ensemble.config)
-    config.ensemble_size = 1
+    config.ensemble_size, config.intervals = 1, False  # the intervals are of the members' mean
     members = []
     for index in range(ensemble.config.ensemble_size):
-        tensors: dict[str, Tensor] = {name: buffer.clone() for name, buffer in ensemble.named_buffers()}
+        tensors: dict[str, Tensor] = {name: buffer.clone() for name, buffer in _shared_buffers(ensemble)}
         for name, stacked in ensemble.named_parameters():
             tensors[name] = nn.Parameter(stacked[index].detach().clone(), stacked.requires_grad)
         member = _assembled(type(ensemble), copy.deepcopy(config), tensors)
@@ -107,10 +107,10 @@ def put_together(cls: type[Model], models: Sequence[PreTrainedModel]) -> Model:
         if not (isinstance(model, cls) or issubclass(cls, type(model))):
             raise ValueError(f"a {type(model).__name__} is no member of a {cls.__name__}: its head is another one")
     for name in (*LyraConfig.__annotations__, "problem_type", "id2label"):
-        if any(getattr(model.config, name) != getattr(first.config, name) for model in models):
+        if name != "intervals" and any(getattr(model.config, name) != getattr(first.config, name) for model in models):
             raise ValueError(f"the members of an ensemble are of one configuration; these differ in {name}")
     tensors: dict[str, Tensor] = {}
-    for name, buffer in first.named_buffers():
+    for name, buffer in _shared_buffers(first):
         if not all(torch.equal(model.get_buffer(name), buffer) for model in models):
             shared = "site weights" if name.startswith("site_weights.") else "label scale"
             raise ValueError(f"the members of an ensemble share their {shared}; these differ in {name}")
@@ -119,8 +119,13 @@ def put_together(cls: type[Model], models: Sequence[PreTrainedModel]) -> Model:
         stacked = torch.stack([model.get_parameter(name).detach() for model in models])
         tensors[name] = nn.Parameter(stacked, parameter.requires_grad)
     config = copy.deepcopy(first.config)
-    config.ensemble_size = len(models)
+    config.ensemble_size, config.intervals = len(models), False  # each member's own are not those of the mean
     return _assembled(cls, config, tensors).train(first.training)
+
+
+def _shared_buffers(model: PreTrainedModel) -> list[tuple[str, Tensor]]:
+    """The buffers that members share with their ensemble: all but the intervals, which are of one model alone."""
+    return [(name, buffer) for name, buffer in model.named_buffers() if ".intervals." not in name]
 
 
 def _assembled(cls: type[Model], config: LyraConfig, tensors: Mapping[str, Tensor]) -> Model:

@@ -17,7 +17,6 @@ S4D, the pool), so that nothing of it reaches a real position, wherever it lies 
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +27,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput, TokenClassifierOutput
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils.generic import can_return_tuple
 
 from .alphabets import PAD_ID, UNK_ID, get_alphabet
@@ -36,7 +35,9 @@ from .composition import composition_of, membership_of
 from .configuration_lyra import LyraConfig
 from .convolution import LyraS4DConvolution
 from .fused import gated_dropout, rms_norm
-from .labels import IGNORE_INDEX, LyraLabelScale, classification_loss, decide_problem_type, regression_loss
+from .heads import LyraHead, LyraSequenceOutput, LyraTokenOutput
+from .intervals import LyraIntervals
+from .labels import LyraLabelScale
 from .members import (
     MemberConv1d,
     MemberLinear,
@@ -207,7 +208,13 @@ class LyraPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # losses are means over the labels that count, also when gradients are accumulated
     _no_split_modules: ClassVar = ["LyraS4DLayer"]
-    _keep_in_fp32_modules_strict: ClassVar = {"convolution", "backward_convolution", "label_scale", "site_weights"}
+    _keep_in_fp32_modules_strict: ClassVar = {
+        "convolution",
+        "backward_convolution",
+        "label_scale",
+        "intervals",
+        "site_weights",
+    }
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -240,6 +247,8 @@ class LyraPreTrainedModel(PreTrainedModel):
             init.ones_(module.std)
             init.zeros_(module.floor)
             init.copy_(module.knots, module.rank_scores().unsqueeze(-1).expand_as(module.knots))
+        elif isinstance(module, LyraIntervals):
+            module.reset()
         elif isinstance(module, LyraSiteWeights):
             init.zeros_(module.weight)
             init.copy_(module.membership, module.make_membership())
@@ -479,85 +488,6 @@ def split_pair(input_ids: Tensor, mask: Tensor, context: int = 0) -> tuple[Tenso
     return first, second, position < size
 
 
-@dataclass
-class LyraSequenceOutput(SequenceClassifierOutput):
-    """The outputs per sequence, with `spread`: (B, O), how far apart the members of an ensemble are; else None."""
-
-    spread: Tensor | None = None
-
-
-@dataclass
-class LyraTokenOutput(TokenClassifierOutput):
-    """The outputs per residue, with `spread`: (B, L, O), how far apart the members of an ensemble are; else None."""
-
-    spread: Tensor | None = None
-
-
-class LyraHead(nn.Module):
-    """A linear map to the outputs; for regression, on the labels' own scale, which all members of an ensemble share."""
-
-    def __init__(self, config: LyraConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.linear = linear(config.ensemble_size, config.hidden_size, config.num_labels)
-        self.label_scale = LyraLabelScale(config)
-
-    def forward(
-        self,
-        hidden_states: Tensor,
-        labels: Tensor | None = None,
-        mask: Tensor | None = None,
-        class_weights: Tensor | None = None,
-        site_scores: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Predictions (..., O); of an ensemble their spread (..., O); and the loss if there are labels.
-
-        Args:
-            hidden_states: (..., M * H).
-            labels: (...) or (..., O).
-            mask: (...), true where a label can count.
-            class_weights: (O,), for classification.
-            site_scores: (B, O), what all members' scores of B sequences have added.
-        """
-        scores = self.linear(split_members(hidden_states, self.config.ensemble_size))  # (M, ..., O)
-        if site_scores is not None:
-            scores = scores + site_scores
-        loss = None if labels is None else self.loss(scores, labels, mask, class_weights)
-        # A problem that is undecided yet is a regression if there is one output.
-        decided = self.config.problem_type
-        is_regression = decided == "regression" or (decided is None and self.config.num_labels == 1)
-        predictions = self.label_scale(scores) if is_regression else scores
-        if self.config.ensemble_size == 1:
-            return predictions, None, loss
-        wide = at_least_float32(predictions)  # (M, ..., O)
-        return wide.mean(0).to(predictions.dtype), wide.std(0, correction=0).to(predictions.dtype), loss
-
-    def loss(self, scores: Tensor, labels: Tensor, mask: Tensor | None, class_weights: Tensor | None) -> Tensor:
-        """The loss of scores (M, ..., O).
-
-        Of an ensemble in training it is the sum of the members' own, so that each learns as it would alone; in
-        evaluation their mean, which can be held against a single model's.
-        """
-        problem_type = self.config.problem_type = decide_problem_type(self.config, labels)
-        members, outputs = self.config.ensemble_size, self.config.num_labels
-        rows = scores.reshape(member_shape(members, -1, outputs))  # (M, ..., O) -> (M, rows, O)
-        labels = labels.to(scores.device)
-        if problem_type == "single_label_classification":
-            if mask is not None:
-                labels = labels.masked_fill(~mask, IGNORE_INDEX)
-            total = classification_loss(rows, labels.reshape(-1), problem_type, class_weights)
-            return total if self.training else total / members
-        labels = at_least_float32(labels.to(torch.get_default_dtype()) if not labels.is_floating_point() else labels)
-        if mask is not None:
-            labels = labels.reshape(*mask.shape, -1).masked_fill(~mask.unsqueeze(-1), torch.nan)
-        labels = labels.reshape(-1, outputs)
-        if problem_type == "multi_label_classification":
-            total = classification_loss(rows, labels, problem_type, class_weights)
-        else:
-            total = regression_loss(rows, labels, self.label_scale)
-        return total if self.training else total / members
-
-
 class LyraForSequenceClassification(LyraPreTrainedModel):
     """Lyra with a head on the pooled vector: classes, several labels at once, or one or more numbers per sequence."""
 
@@ -593,7 +523,7 @@ class LyraForSequenceClassification(LyraPreTrainedModel):
         Returns:
             `logits` (B, O): for regression predictions in the labels' own units; and `loss`, if there are labels. Of an
             ensemble `logits` is the members' mean and `spread` (B, O) their standard deviation, and `loss` is as
-            `LyraHead.loss` says.
+            `LyraHead.loss` says. Of a regression with intervals `lower` and `upper` (B, O) are their ends.
 
         Raises:
             ValueError: as in `LyraModel`; or embeddings are given to a model with site weights.
@@ -605,10 +535,8 @@ class LyraForSequenceClassification(LyraPreTrainedModel):
         if self.site_weights is not None:
             assert input_ids is not None
             site_scores = self.site_weights(*real_letters(self.config, input_ids, attention_mask))
-        logits, spread, loss = self.classifier(
-            outputs.pooler_output, labels, class_weights=class_weights, site_scores=site_scores
-        )
-        return LyraSequenceOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states, spread=spread)
+        found = self.classifier(outputs.pooler_output, labels, class_weights=class_weights, site_scores=site_scores)
+        return LyraSequenceOutput(hidden_states=outputs.hidden_states, **found._asdict())
 
 
 class LyraForRegression(LyraForSequenceClassification):
@@ -668,8 +596,8 @@ class LyraForTokenClassification(LyraPreTrainedModel):
         mask = None
         if labels is not None:
             mask = self.label_mask(input_ids, attention_mask, labels)
-        logits, spread, loss = self.classifier(outputs.last_hidden_state, labels, mask, class_weights)
-        return LyraTokenOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states, spread=spread)
+        found = self.classifier(outputs.last_hidden_state, labels, mask, class_weights)
+        return LyraTokenOutput(hidden_states=outputs.hidden_states, **found._asdict())
 
     def label_mask(self, input_ids: Tensor | None, attention_mask: Tensor | None, labels: Tensor) -> Tensor:
         """Where a label can count: (B, L), true at real positions."""

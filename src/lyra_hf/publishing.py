@@ -32,6 +32,8 @@ FLAT_MODULES = (
     "configuration_lyra",
     "convolution",
     "fused",
+    "heads",
+    "intervals",
     "labels",
     "members",
     "modeling_lyra",

@@ -66,6 +66,9 @@ def predict(
     pair_column: PairOption = None,
     device: DeviceOption = None,
     batch_size: Annotated[int | None, typer.Option(help="Most sequences per batch.")] = None,
+    level: Annotated[
+        float, typer.Option(help="The share of labels that `lower` to `upper` shall hold, of models with intervals.")
+    ] = 0.9,
 ) -> None:
     """Score the sequences of a file. Columns and order are kept, and the predictions added."""
     from ..inference.files import predict_file
@@ -79,6 +82,7 @@ def predict(
             pair_column=pair_column,
             device=device,
             batch_size=batch_size,
+            level=level,
             on_progress=on_progress,
         )
     if output not in (None, "-"):

@@ -18,7 +18,7 @@ def describe(model: LyraPreTrainedModel, name: str) -> dict[str, Any]:
         `name`; `alphabet` (its name, or its letters), `letters`, `vocabulary` (token -> id), `foldings` (spelling ->
         the symbol that it is read as) and `white_space` (characters that are dropped); `head` ("sequence" or
         "residue"), `problem_type`, `outputs` (their names; of a regression they say the unit); `ensemble_size`;
-        `pair_input` and `pair_context`.
+        `intervals` (whether there are any); `pair_input` and `pair_context`.
     """
     config = model.config
     alphabet = get_alphabet(config.alphabet)
@@ -33,6 +33,7 @@ def describe(model: LyraPreTrainedModel, name: str) -> dict[str, Any]:
         "problem_type": problem_type(config),
         "outputs": output_names(config),
         "ensemble_size": config.ensemble_size,
+        "intervals": config.intervals,
         "pair_input": config.pair_input,
         "pair_context": config.pair_context,
     }

@@ -31,20 +31,22 @@ _EXAMPLE = (2, 3 * CHUNK_LENGTH - 16)  # rows and letters of the input that the 
 
 
 class _Outputs(nn.Module):
-    """A model with outputs in a fixed order: logits, and of an ensemble their spread."""
+    """A model with outputs in a fixed order: those of `output_names`."""
 
     def __init__(self, model: LyraPreTrainedModel) -> None:
         super().__init__()
         self.model = model
+        self.names = output_names(model)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         outputs = self.model(input_ids=input_ids, attention_mask=attention_mask)
-        return (outputs.logits,) if outputs.spread is None else (outputs.logits, outputs.spread)
+        return tuple(outputs[name] for name in self.names)
 
 
 def output_names(model: LyraPreTrainedModel) -> list[str]:
     """What the graph of a model gives."""
-    return ["logits", "spread"] if model.config.ensemble_size > 1 else ["logits"]
+    of_ensembles = ["spread"] if model.config.ensemble_size > 1 else []
+    return ["logits", *of_ensembles, *(["lower", "upper"] if model.config.intervals else [])]
 
 
 def export_onnx(model: LyraPreTrainedModel, path: Path, name: str) -> None:
@@ -52,8 +54,9 @@ def export_onnx(model: LyraPreTrainedModel, path: Path, name: str) -> None:
 
     Inputs are `input_ids` and `attention_mask`, int64 (batch, length); 1 in the mask marks what is no padding. Outputs
     are float32: `logits`, (batch, outputs) or, of a head per residue, (batch, length, outputs), of a regression in the
-    labels' own units; and of an ensemble `spread`, of the same shape, the standard deviation over its members. The
-    metadata hold what `describe` tells, under "lyra_hf" as JSON, and its texts and numbers under their own names.
+    labels' own units; and of the same shape, of an ensemble `spread`, the standard deviation over its members, and of a
+    regression with intervals `lower` and `upper`, the ends of those of 90 %. The metadata hold what `describe` tells,
+    under "lyra_hf" as JSON, and its texts and numbers under their own names.
 
     Args:
         model: a model with a head.

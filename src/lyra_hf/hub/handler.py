@@ -5,7 +5,8 @@ A request is {"inputs": ...} with a sequence, a pair {"text": ..., "text_pair": 
 either. The answer to a list is a list of answers; that to a sequence is a list of entries:
 
 - of a regression one for each output: "label" is its name, "score" the number, "unit" what it is in; of an ensemble
-  "spread" is the standard deviation over its members;
+  "spread" is the standard deviation over its members; of a model with intervals "lower" and "upper" are the ends of
+  that in which the label lies in 90 % of cases;
 - of classes their probabilities as "score", the highest first, with {"parameters": {"top_k": 3}} no more than three;
 - of a model that scores each residue such an entry for each residue and output (of classes: the likeliest), with
   "index", "word", "start" and "end" of the residue.
@@ -20,6 +21,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoMod
 
 _LETTERS_PER_BATCH = 65_536
 _MAX_SEQUENCES = 10_000
+_BESIDE = ("spread", "lower", "upper")
 
 
 class EndpointHandler:
@@ -65,11 +67,11 @@ class EndpointHandler:
             self._check(text, encoding, place)
         answers: list[Any] = [None] * len(texts)
         for batch in self._batches([len(encoding["input_ids"]) for encoding in encodings]):
-            for index, logits, spread in self._scores([encodings[index] for index in batch], batch):
+            for index, logits, beside in self._scores([encodings[index] for index in batch], batch):
                 answers[index] = (
-                    self._residues(texts[index], encodings[index], logits, spread)
+                    self._residues(texts[index], encodings[index], logits, beside)
                     if self.per_residue
-                    else self._entries(logits, spread)[:top_k]
+                    else self._entries(logits, beside)[:top_k]
                 )
         return answers if is_batch else answers[0]
 
@@ -116,35 +118,37 @@ class EndpointHandler:
         return batches
 
     @torch.no_grad()
-    def _scores(self, encodings: list[Any], places: list[int]) -> list[tuple[int, Any, Any]]:
-        """The logits and, of an ensemble, the spread of each sequence, with its place."""
+    def _scores(self, encodings: list[Any], places: list[int]) -> list[tuple[int, Any, dict[str, Any]]]:
+        """The logits of each sequence, with its place, and what is told beside them: spread and intervals."""
         rows = [{"input_ids": encoding["input_ids"]} for encoding in encodings]
         padded = self.tokenizer.pad(rows, return_tensors="pt").to(self.model.device)
         outputs = self.model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"])
-        spreads = [None] * len(rows) if outputs.spread is None else outputs.spread.float().cpu()
-        return list(zip(places, outputs.logits.float().cpu(), spreads, strict=True))
+        logits = outputs.logits.float().cpu()
+        beside = {name: outputs[name].float().cpu() for name in _BESIDE if outputs.get(name) is not None}
+        return [
+            (place, logits[row], {name: values[row] for name, values in beside.items()})
+            for row, place in enumerate(places)
+        ]
 
-    def _entries(self, logits: Any, spread: Any) -> list[dict[str, Any]]:
-        """The entries of a sequence or of a residue: logits (outputs,) and their spread, or None."""
+    def _entries(self, logits: Any, beside: dict[str, Any]) -> list[dict[str, Any]]:
+        """The entries of a sequence or of a residue: logits (outputs,) and what is told beside them, alike."""
         if self.kind == "regression":
-            entries = [
-                {"label": name, "score": score, "unit": name}
-                for name, score in zip(self.names, logits.tolist(), strict=True)
+            return [
+                {"label": name, "score": float(logits[output]), "unit": name}
+                | {title: float(values[output]) for title, values in beside.items()}
+                for output, name in enumerate(self.names)
             ]
-            for entry, value in zip(entries, [] if spread is None else spread.tolist(), strict=False):
-                entry["spread"] = value
-            return entries
         is_single = self.kind == "single_label_classification"
         scores = (logits.softmax(-1) if is_single else logits.sigmoid()).tolist()
         entries = [{"label": name, "score": score} for name, score in zip(self.names, scores, strict=True)]
         return sorted(entries, key=lambda entry: -entry["score"]) if is_single or not self.per_residue else entries
 
-    def _residues(self, text: str, encoding: Any, logits: Any, spread: Any) -> list[dict[str, Any]]:
+    def _residues(self, text: str, encoding: Any, logits: Any, beside: dict[str, Any]) -> list[dict[str, Any]]:
         """The entries of every residue: logits (L, outputs)."""
         entries = []
         for index, (start, end) in enumerate(encoding["offset_mapping"]):
             place = {"index": index, "word": text[start:end], "start": start, "end": end}
-            found = self._entries(logits[index], None if spread is None else spread[index])
+            found = self._entries(logits[index], {title: values[index] for title, values in beside.items()})
             if self.kind == "single_label_classification":
                 found = found[:1]  # the residue's class
             entries += [{"entity": entry["label"], **entry, **place} for entry in found]

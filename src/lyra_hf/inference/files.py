@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import UserError
+from ..intervals import LEVEL
 from .encoding import EncodedSequences, encode_rows
 from .pipeline import Background, Prefetched
 from .predictor import Predictor
@@ -24,6 +25,7 @@ def predict_file(
     pair_column: str | None = None,
     device: str | None = None,
     batch_size: int | None = None,
+    level: float = LEVEL,
     on_progress: Callable[[int], Any] | None = None,
 ) -> int:
     """Score the sequences of a file and write its rows with the predictions added.
@@ -36,6 +38,7 @@ def predict_file(
         pair_column: the column of the second sequences, for models of pairs.
         device: where to compute.
         batch_size: most sequences in a batch.
+        level: the share of labels that intervals shall hold, of a model that has them.
         on_progress: called with the number of sequences done since the last call.
 
     Returns:
@@ -44,11 +47,13 @@ def predict_file(
     Raises:
         UserError: anything that the user can mend; no output is written then.
     """
-    predictor = Predictor(model, device, batch_size)
+    predictor = Predictor(model, device, batch_size, level)
     rows = 0
     with open_table(input_path, sequence_column=column) as reader:
         no_rows = np.empty((0, predictor.config.num_labels), dtype=np.float32)
-        nothing = Predictions(no_rows, spread=no_rows if predictor.config.ensemble_size > 1 else None)
+        spread = no_rows if predictor.config.ensemble_size > 1 else None
+        ends = no_rows if predictor.config.intervals else None
+        nothing = Predictions(no_rows, spread=spread, lower=ends, upper=ends)
         names = free_names(result_columns(predictor.config, nothing), reader.column_names)
         if pair_column is not None:
             reader.check_text(pair_column)

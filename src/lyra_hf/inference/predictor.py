@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..alphabets import get_alphabet
-from ..errors import UserError
+from ..errors import UserError, as_user_error
+from ..intervals import LEVEL, level_index
 from ..modeling_lyra import LyraForSequenceClassification, LyraForTokenClassification, LyraPreTrainedModel
 from ..precision import identical
 from ..tokenization_lyra import SequenceEncoder
@@ -65,9 +66,10 @@ class Predictor:
         model: a shipped name ("lyra-cas9"), a folder, or a model.
         device: where to compute; a GPU if there is one, unless told.
         batch_size: most sequences in a batch; chosen by length unless told.
+        level: the share of labels that intervals shall hold, of a model that has them.
 
     Raises:
-        UserError: the model cannot be loaded, or there is no such device.
+        UserError: the model cannot be loaded, there is no such device, or the level is not above 0 and below 1.
     """
 
     def __init__(
@@ -75,7 +77,10 @@ class Predictor:
         model: str | Path | LyraPreTrainedModel,
         device: str | torch.device | None = None,
         batch_size: int | None = None,
+        level: float = LEVEL,
     ) -> None:
+        with as_user_error():
+            level_index(level)
         if batch_size is not None and batch_size < 1:
             raise UserError(f"batch_size must be at least 1, not {batch_size}")
         if isinstance(model, str | Path):
@@ -86,6 +91,7 @@ class Predictor:
         if not isinstance(model, LyraForSequenceClassification | LyraForTokenClassification):
             raise UserError(f"a {type(model).__name__} has no head to predict with")
         self.model = model.to(self.device).eval()
+        self.level = level
         self.config = self.model.config
         self.encoder = SequenceEncoder(self.config.alphabet)
         self.per_residue = isinstance(self.model, LyraForTokenClassification)
@@ -172,7 +178,7 @@ class Predictor:
             place = slice(index, index + 1) if offsets is None else slice(offsets[index], offsets[index + 1])
             scorer.long(rows.one(index), results[:, place])
         means, spread = _means_and_spread(results)
-        return Predictions(means, offsets, spread)
+        return Predictions(means, offsets, spread, *self._ends(means))
 
     def scan(self, sequence: str, window: int, stride: int = 1) -> WindowScores:
         """Score every window of a long sequence, on both strands where the alphabet has complements.
@@ -226,6 +232,20 @@ class Predictor:
             self._scores = Scorer(engine, self._workers, _by_device(_LETTERS_PER_BLOCK, self.device))
             self._snapshot = [tensor.detach().clone() for tensor in tensors]
         return self._scores
+
+    @torch.inference_mode()
+    def _ends(self, means: FloatArray) -> tuple[FloatArray | None, FloatArray | None]:
+        """The ends of the intervals around predictions (rows, outputs), of a model that has them."""
+        head = self.model.classifier
+        if head.intervals is None:
+            return None, None
+        lower, upper = np.empty_like(means), np.empty_like(means)
+        for start in range(0, len(means), _WINDOW):
+            piece = slice(start, start + _WINDOW)
+            predictions = torch.from_numpy(means[piece]).to(self.device)
+            ends = head.intervals(predictions, head.label_scale, self.level)
+            lower[piece], upper[piece] = (end.float().cpu().numpy() for end in ends)
+        return lower, upper
 
     def _run(self, predict: Callable[[Indices], None], batches: Iterator[Indices]) -> None:
         """Predict some rows, batch by batch."""

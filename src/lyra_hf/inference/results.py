@@ -25,11 +25,15 @@ class Predictions(NamedTuple):
             from 0 to rows. None of a head per sequence.
         spread: float32 (rows, outputs), of an ensemble, whose mean the logits are: the standard deviation over its
             members. None of a single model.
+        lower: float32 (rows, outputs), of a regression with intervals their lower ends. None of others.
+        upper: the upper ends.
     """
 
     logits: FloatArray
     offsets: npt.NDArray[np.int64] | None = None
     spread: FloatArray | None = None
+    lower: FloatArray | None = None
+    upper: FloatArray | None = None
 
     def per_sequence(self) -> list[FloatArray]:
         """Each sequence's outputs, views: (outputs,), or per residue (L, outputs); without `outputs` where it is 1."""
@@ -43,31 +47,38 @@ class Predictions(NamedTuple):
 def result_columns(config: LyraConfig, predictions: Predictions) -> dict[str, pa.Array]:
     """Columns by name for the outputs of one model.
 
-    Regression: `prediction`, or `prediction_NAME` for each of several outputs; of an ensemble then `spread`, or
-    `spread_NAME` for each. Classes: `label` and `score`, the class's probability. Several labels at once: `label`,
-    those above one half with semicolons between, and `score_NAME` for each. Of a model with a head per residue the
-    columns hold lists.
+    Regression: `prediction`; of a model with intervals `lower` and `upper`, their ends; of an ensemble `sd`, the
+    standard deviation over its members; of several outputs `prediction_NAME` and the like for each. Classes: `label`
+    and `score`, the class's probability. Several labels at once: `label`, those above one half with semicolons between,
+    and `score_NAME` for each. Of a model with a head per residue the columns hold lists.
 
     Args:
         config: the model's configuration.
         predictions: its outputs.
     """
-    columns = _flat_columns(config, predictions.logits, predictions.spread)
+    columns = _flat_columns(config, predictions)
     if predictions.offsets is None:
         return columns
     offsets = pa.array(predictions.offsets, pa.int64()).cast(pa.int32())
     return {name: pa.ListArray.from_arrays(offsets, column) for name, column in columns.items()}
 
 
-def _flat_columns(config: LyraConfig, logits: FloatArray, spread: FloatArray | None) -> dict[str, pa.Array]:
+def _flat_columns(config: LyraConfig, predictions: Predictions) -> dict[str, pa.Array]:
     """The columns with a value for each row of outputs (rows, outputs)."""
     names = output_names(config)
     kind = problem_type(config)
+    logits = predictions.logits
     if kind == "regression":
-        numbers = {"prediction": logits} if spread is None else {"prediction": logits, "spread": spread}
+        numbers = {
+            "prediction": logits,
+            "lower": predictions.lower,
+            "upper": predictions.upper,
+            "sd": predictions.spread,
+        }
         return {
             title if len(names) == 1 else f"{title}_{name}": _numbers(values[:, index])
             for title, values in numbers.items()
+            if values is not None
             for index, name in enumerate(names)
         }
     if kind == "single_label_classification":

@@ -29,6 +29,7 @@ from ..tasks.metrics import compute_metrics
 from .averaging import WeightAverager
 from .batches import TableDataset
 from .building import build_model
+from .calibration import Calibration, apply, calibration_of
 from .data import HeldOut, LabelledTable, Rows
 from .evaluation import evaluate_rows, evaluate_test, flatten
 from .options import TrainingOptions
@@ -127,21 +128,25 @@ def finetune(
     started = time.monotonic()
     found = checkpoints / _FOUND_FILE
     if found.is_file():
-        best_epoch, validation = json.loads(found.read_text(encoding="utf-8"))
+        best_epoch, validation, calibration = json.loads(found.read_text(encoding="utf-8"))
+        calibration = Calibration(*calibration)
     else:
         rows, validation_rows = _to_learn(model, table.splits["train"]), table.splits["validation"]
         trainer = _build_trainer(model, rows, validation_rows, checkpoints, options, metric, callbacks or [])
         _train(trainer)
         best_epoch = _best_epoch(trainer)
+        calibration = calibration_of(model, validation_rows, table.splits["train"])
+        apply(calibration, model)
         validation = evaluate_rows(Predictor(model), validation_rows)
     if options.refit:
-        write_text(found, json.dumps([best_epoch, validation]))
+        write_text(found, json.dumps([best_epoch, validation, calibration]))
         both = Rows.concatenated([table.splits["train"], table.splits["validation"]])
         set_seed(options.seed)
         model = build_model(replace(table, splits={"train": both}), model_options or {}, names, options.start)
         rows = _to_learn(model, both)
         until = [*(callbacks or []), _StopAfter(best_epoch)]
         _train(_build_trainer(model, rows, None, checkpoints / _REFIT, options, metric, until))
+        apply(calibration, model)  # of the weights from before: these have learned from all rows there are
     report = save_and_measure(
         model,
         output,
