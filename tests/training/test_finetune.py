@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_models import REPOSITORY
 from small_training import SMALL, labelled
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
@@ -127,8 +128,10 @@ class TestRefit:
         assert len(both.encoded) == len(both.labels) == 60
         everything = replace(table, splits={**table.splits, "train": both})
         train(everything, tmp_path / "both", replace(one, refit=False), model_options=SMALL)
-        weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("refit", "both")]
-        assert weights[0] == weights[1]
+        refit, trained = (load_file(tmp_path / name / "model.safetensors") for name in ("refit", "both"))
+        assert refit.keys() == trained.keys()
+        for name, tensor in refit.items():  # the intervals are those of the model before, which had fewer rows
+            assert ".intervals." in name or torch.equal(tensor, trained[name]), name
 
     def test_it_ends_after_the_best_epoch(self, tmp_path):
         class Count(TrainerCallback):

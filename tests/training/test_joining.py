@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 from small_models import REPOSITORY, build
 
 from lyra_hf import (
@@ -17,6 +18,8 @@ from lyra_hf import (
 )
 from lyra_hf.checkpoints.folders import save_checkpoint
 from lyra_hf.inference.encoding import EncodedSequences
+from lyra_hf.inference.loading import load_model
+from lyra_hf.training.calibration import apply, calibration_of
 from lyra_hf.training.data import HeldOut, LabelledTable, Rows
 from lyra_hf.training.evaluation import evaluate_rows, evaluate_test
 from lyra_hf.training.finetune import REPORT_FILE, TrainingReport
@@ -100,15 +103,49 @@ def made(tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_predicts_the_mean_of_its_members(tmp_path, kind):
-    """In the labels' own units, whatever the scale that the head works on; of classes it is the mean of the logits."""
+    """In the labels' own units, whatever the scale that the head works on; of classes on a line in it."""
     made = Made(tmp_path, kind)
     made.join()
     rows = made.table.splits["test"].encoded
     joined = Predictor(str(made.output)).predict_encoded(rows)
     members = np.stack([Predictor(str(folder)).predict_encoded(rows).logits for folder in made.folders])
-    np.testing.assert_allclose(joined.logits, members.mean(0), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(joined.spread, members.std(0), rtol=1e-3, atol=1e-4)
-    assert members.std(0).max() > 0.01
+    mean, spread = members.mean(0), members.std(0)
+    slope, offset = np.ones(mean.shape[1]), np.zeros(mean.shape[1])
+    if made.table.problem_type != "regression":  # calibrated together
+        slope, offset = np.array(
+            [np.polyfit(one, other, 1) for one, other in zip(mean.T, joined.logits.T, strict=True)]
+        ).T
+        assert (slope > 0).all()
+    np.testing.assert_allclose(joined.logits, mean * slope + offset, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(joined.spread, spread * slope, rtol=1e-3, atol=1e-4)
+    assert spread.max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["number", "numbers", "logarithms", "residue numbers"])
+def test_its_intervals_are_those_of_the_validation_rows(tmp_path, kind):
+    made = Made(tmp_path, kind)
+    report = made.join()
+    assert 0 < report.test["coverage"] <= 1
+    predictor, rows = Predictor(str(made.output)), made.table.splits["validation"]
+    predictions = predictor.predict_encoded(rows.encoded)
+    labels = np.concatenate([np.reshape(row, (-1, made.models[0].config.num_labels)) for row in rows.labels])
+    inside = (predictions.lower <= labels) & (labels <= predictions.upper)
+    # Of the rows that they were fitted to, 90 % and what one more row makes.
+    assert (inside.mean(0) >= 0.9).all()
+    assert (inside.mean(0) <= 0.9 + 2 / len(labels) + 0.005).all()
+
+
+def test_models_that_saw_the_validation_rows_hand_on_the_mean_of_their_intervals(made):
+    table = made.table
+    for place, model in enumerate(made.models):
+        apply(calibration_of(model, table.splits["validation"], table.splits["train"]), model)
+        save_checkpoint(model, made.folders[place])
+        made.report(place, options=asdict(replace(OPTIONS, seed=place, refit=True)), validation={"spearman": 0.5})
+    made.join()
+    joined = load_model(str(made.output)).classifier.intervals
+    for name, buffer in joined.named_buffers():
+        parts = [getattr(model.classifier.intervals, name) for model in made.models]
+        torch.testing.assert_close(buffer, torch.stack(parts).mean(0))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,6 +6,7 @@ put on a line of its own, which changes no ranking (Platt 1999). Both are folded
 every way to use the model gives calibrated probabilities.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +58,7 @@ def calibration_of(model: LyraPreTrainedModel, rows: Rows, seen: Rows) -> Calibr
     kind = problem_type(config)
     if kind == "single_label_classification":
         return plain._replace(slope=[1 / best_temperature(logits.astype(np.float64), labels)] * outputs)
-    columns = labels.reshape(-1, outputs).astype(np.float64)
+    columns, logits = labels.reshape(-1, outputs).astype(np.float64), logits.reshape(-1, outputs)
     if kind == "multi_label_classification":
         columns = np.where(columns < 0, np.nan, columns)  # -100 where one is missing
         lines = [best_line(logits[:, output].astype(np.float64), columns[:, output]) for output in range(outputs)]
@@ -69,12 +70,27 @@ def calibration_of(model: LyraPreTrainedModel, rows: Rows, seen: Rows) -> Calibr
     bounds = np.stack([np.nanmin(everything, 0), np.nanmax(everything, 0)]).astype(np.float32)
     intervals, scale = LyraIntervals(config), model.classifier.label_scale.cpu()
     intervals.fit(
-        torch.from_numpy(logits.reshape(-1, outputs)),
+        torch.from_numpy(logits),
         torch.from_numpy(columns.astype(np.float32)),
         scale,
         torch.from_numpy(bounds),
     )
     return plain._replace(intervals={name: buffer.tolist() for name, buffer in intervals.named_buffers()})
+
+
+def calibration_of_members(members: Sequence[LyraPreTrainedModel]) -> Calibration:
+    """What makes an ensemble's certainty true where all rows were learned from: the means of its members' intervals.
+
+    Each member's were fitted before it learned from the last rows. The ensemble's errors are no larger than the
+    members' in the mean, so that its intervals rather hold too many labels than too few.
+    """
+    outputs = members[0].config.num_labels
+    plain = Calibration([1.0] * outputs, [0.0] * outputs)  # the members' logits are calibrated by themselves
+    if not all(member.config.intervals for member in members):
+        return plain
+    buffers = [dict(member.classifier.intervals.named_buffers()) for member in members]
+    means = {name: torch.stack([its[name].cpu() for its in buffers]).mean(0).tolist() for name in buffers[0]}
+    return plain._replace(intervals=means)
 
 
 def apply(calibration: Calibration, model: LyraPreTrainedModel) -> None:

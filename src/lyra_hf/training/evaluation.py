@@ -49,6 +49,7 @@ class Scored(NamedTuple):
         outputs: (n, O), of a regression with one output (n,); n counts the rows, or their residues.
         labels: (n,) or (n, O).
         rows: (n,), the row that each belongs to.
+        ends: (2, n) or (2, n, O), the lower and the upper ends of the prediction intervals, of a model that has them.
     """
 
     kind: str
@@ -56,11 +57,17 @@ class Scored(NamedTuple):
     outputs: npt.NDArray[np.float32]
     labels: npt.NDArray[Any]
     rows: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.float32] | None = None
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Scored":
         """The part that belongs to some of the rows: (rows,)."""
         flags = chosen[self.rows]
-        return self._replace(outputs=self.outputs[flags], labels=self.labels[flags], rows=self.rows[flags])
+        return self._replace(
+            outputs=self.outputs[flags],
+            labels=self.labels[flags],
+            rows=self.rows[flags],
+            ends=None if self.ends is None else self.ends[:, flags],
+        )
 
     def metrics(self, only: str | None = None) -> dict[str, Any]:
         """All metrics, or only the one of a name.
@@ -70,6 +77,29 @@ class Scored(NamedTuple):
         """
         with as_user_error():
             return compute_metrics(self.outputs, self.labels, self.kind, self.names, only=only)
+
+    def coverage(self) -> list[dict[str, float | None]]:
+        """How well the prediction intervals hold the labels that are known; empty for a model without intervals.
+
+        Returns:
+            Of all outputs together, then, if there are several, of each: `coverage`, the share of the labels that lie
+            in their interval, and `width`, how wide intervals are in the mean, in standard deviations of the labels.
+            None where it is undefined.
+        """
+        if self.ends is None:
+            return []
+        labels = self.labels.reshape(len(self.labels), -1)  # (n, O)
+        lower, upper = self.ends.reshape(2, *labels.shape)
+        columns = []
+        for output, truth in enumerate(labels.T):
+            known = np.isfinite(truth)
+            low, high = lower[known, output], upper[known, output]
+            inside = (low <= truth[known]) & (truth[known] <= high)
+            deviation = truth[known].std() if known.any() else 0.0
+            columns.append((inside, (high - low) / deviation if deviation else np.full(len(low), np.nan)))
+        together = tuple(np.concatenate(parts) for parts in zip(*columns, strict=True))
+        parts = [together, *columns] if len(columns) > 1 else columns
+        return [{"coverage": _mean(inside), "width": _mean(widths)} for inside, widths in parts]
 
 
 def score_rows(predictor: Predictor, rows: Rows, output: str | None = None) -> Scored:
@@ -91,7 +121,10 @@ def score_rows(predictor: Predictor, rows: Rows, output: str | None = None) -> S
     if offsets is not None:
         row_of = np.repeat(row_of, np.diff(offsets))
     if output is None:
-        return Scored(kind, output_names(config), *flatten(config, [logits], rows.labels), row_of)
+        ends = None
+        if predictions.lower is not None and predictions.upper is not None:
+            ends = np.stack([flatten(config, [end], rows.labels)[0] for end in (predictions.lower, predictions.upper)])
+        return Scored(kind, output_names(config), *flatten(config, [logits], rows.labels), row_of, ends)
     outputs = logits[:, output_index(config, output)]
     labels = np.concatenate([np.ravel(array) for array in rows.labels])
     if kind == "multi_label_classification":
@@ -114,7 +147,8 @@ def evaluate_test(predictor: Predictor, rows: Rows, metric: str) -> dict[str, An
 
     Returns:
         The metrics of all rows; `interval`, the 95 % bootstrap interval of `metric` over sequences, or None where it is
-        undefined, of several outputs also of each; and `subsets`, the same of each part that the rows name.
+        undefined; `coverage` and `width` of the model's prediction intervals, if it has them; of several outputs the
+        same of each; and `subsets`, the same of each part that the rows name.
     """
     scored = score_rows(predictor, rows)
     report = _with_intervals(scored, metric)
@@ -126,10 +160,14 @@ def evaluate_test(predictor: Predictor, rows: Rows, metric: str) -> dict[str, An
 def _with_intervals(scored: Scored, metric: str) -> dict[str, Any]:
     """All metrics, with the interval of one of them, of several outputs also in what is reported of each."""
     report = scored.metrics()
-    whole, *of_outputs = bootstrap_intervals(scored, metric)
-    for output, interval in zip(report.get("outputs", {}).values(), of_outputs, strict=True):
-        output["interval"] = interval
-    return {**report, "interval": whole}
+    whole, *of_outputs = [{"interval": interval} for interval in bootstrap_intervals(scored, metric)]
+    outputs = report.get("outputs", {}).values()
+    for output, more in zip(outputs, of_outputs, strict=True):
+        output |= more
+    told, *told_of_outputs = scored.coverage() or [{}]
+    for output, coverage in zip(outputs, told_of_outputs, strict=bool(told)):
+        output |= coverage
+    return {**report, **whole, **told}
 
 
 def bootstrap_intervals(scored: Scored, metric: str) -> list[list[float] | None]:
@@ -155,6 +193,12 @@ def bootstrap_intervals(scored: Scored, metric: str) -> list[list[float] | None]
         found = sample.metrics(only=metric)
         values.append([found[metric], *(output[metric] for output in found.get("outputs", {}).values())])
     return [_interval(column) for column in zip(*values, strict=True)]
+
+
+def _mean(values: npt.NDArray[Any]) -> float | None:
+    """The mean of some numbers, None of none or of what is not finite."""
+    found = values.mean() if len(values) else np.nan
+    return float(found) if np.isfinite(found) else None
 
 
 def _interval(values: Sequence[float | None]) -> list[float] | None:

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import UserError
 from ..inference.loading import load_model
 from ..inference.predictor import Predictor
+from .calibration import apply, calibration_of, calibration_of_members
 from .data import HeldOut, LabelledTable
 from .evaluation import evaluate_rows
 from .finetune import REPORT_FILE, TrainingReport, save_and_measure
@@ -71,8 +72,10 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
     except ValueError as error:
         raise UserError(f"the models cannot be joined: {error}") from error
     if reports[0]["options"].get("refit"):
+        apply(calibration_of_members(models), ensemble)
         validation = combined([report["validation"] for report in reports], mean)
     else:
+        apply(calibration_of(ensemble, table.splits["validation"], table.splits["train"]), ensemble)
         validation = evaluate_rows(Predictor(ensemble), table.splits["validation"])
     return save_and_measure(
         ensemble,
