@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import beta
 from small_models import small_config
 
-from lyra_hf.intervals import KNOTS, LEVEL, STEP, LyraIntervals, conformal_quantiles, level_index, levels
+from lyra_hf.intervals import CONFIDENCE, KNOTS, LEVEL, STEP, LyraIntervals, conformal_quantiles, level_index, levels
 from lyra_hf.labels import LyraLabelScale
 
 
@@ -35,8 +36,8 @@ class TestQuantiles:
     def test_are_those_of_the_definition(self, count, level):
         ratios = torch.rand(count, generator=torch.Generator().manual_seed(count))
         kept = math.ceil(round(level / STEP, 6)) * STEP
-        place = math.ceil(round((count + 1) * kept, 6))
-        expected = math.inf if place > count else sorted(ratios.tolist())[place - 1]
+        enough = [k for k in range(1, count + 1) if beta.sf(kept, k, count + 1 - k) >= CONFIDENCE]
+        expected = sorted(ratios.tolist())[enough[0] - 1] if enough else math.inf
         assert float(conformal_quantiles(ratios)[level_index(level)]) == expected
 
     def test_the_levels_that_are_kept(self):
@@ -71,16 +72,16 @@ class TestCoverage:
             assert float(covered[part].float().mean()) == pytest.approx(LEVEL, abs=0.04)
         assert float((upper - lower)[predictions > 9].mean()) > 3 * float((upper - lower)[predictions < 1].mean())
 
-    def test_in_the_mean_over_few_rows(self):
-        """The guarantee of conformal prediction is one in the mean over the rows of calibration, however few."""
+    def test_however_few_the_rows(self):
+        """In 95 of 100 sets of rows the intervals hold at least the share that they promise."""
         found = []
         for seed in range(150):
-            predictions, labels = rows(40, seed=seed)
+            predictions, labels = rows(100, seed=seed)
             intervals, scale = fitted(predictions, labels)
-            predictions, labels = rows(200, seed=1000 + seed)
+            predictions, labels = rows(5000, seed=1000 + seed)
             lower, upper = intervals(predictions, scale)
             found.append(float(((labels >= lower) & (labels <= upper)).float().mean()))
-        assert np.mean(found) == pytest.approx(LEVEL, abs=0.02)
+        assert np.mean(np.array(found) >= LEVEL) == pytest.approx(CONFIDENCE, abs=0.08)
 
 
 class TestEnds:
@@ -111,7 +112,7 @@ class TestEnds:
         assert float(lower[2]) == -3
 
     def test_too_few_rows_for_a_level_end_at_the_labels_seen(self):
-        predictions, labels = rows(25)
+        predictions, labels = rows(35)
         intervals, scale = fitted(predictions, labels)
         lower, upper = intervals(predictions, scale, 0.99)
         assert torch.equal(lower, torch.minimum(labels.min(), predictions))
@@ -130,7 +131,7 @@ class TestEnds:
         labels = torch.arange(100.0).unsqueeze(-1)
         intervals, scale = fitted(torch.full((100, 1), 50.0), labels)
         lower, upper = intervals(torch.tensor([[50.0]]), scale)
-        assert float(upper - lower) == pytest.approx(91, abs=2)
+        assert float(upper - lower) == pytest.approx(95, abs=2)
 
     def test_no_errors_at_all(self):
         labels = torch.arange(100.0).unsqueeze(-1)
@@ -140,8 +141,8 @@ class TestEnds:
         torch.testing.assert_close(upper, labels)
 
     def test_too_few_rows(self):
-        predictions, labels = rows(19)
-        with pytest.raises(ValueError, match="intervals need 20 labels of each output, not 19"):
+        predictions, labels = rows(28)
+        with pytest.raises(ValueError, match="intervals need 29 labels of each output, not 28"):
             fitted(predictions, labels)
 
     def test_a_knot_for_every_part_of_the_predictions(self):

@@ -6,6 +6,10 @@ Lei, G'Sell, Rinaldo, Tibshirani & Wasserman (2018), "Distribution-Free Predicti
 divided by how large errors typically are at such a prediction. A quantile of these ratios then says how far around a
 prediction a new label lies in, say, 90 % of cases, if it comes from where those rows come from.
 
+Few rows can flatter a model, the more so as they have picked its epoch. So the quantile is the one that holds its share
+of all labels with a confidence of 95 %, and not only in the mean over such sets of rows (Vovk 2012, "Conditional
+Validity of Inductive Conformal Predictors", section 4): with 500 rows it is nearer to 92 % than to 90 %.
+
 Letters in shapes: O outputs, K knots, Q levels, n rows.
 """
 
@@ -22,7 +26,8 @@ from .precision import Float32Floor, at_least_float32
 LEVEL = 0.9  # of the intervals unless told
 STEP = 0.005  # between the levels that are kept
 KNOTS = 16  # predictions at which the typical error is kept
-MIN_ROWS = 20  # fewer say nothing of a level of 90 %
+CONFIDENCE = 0.95  # that intervals hold at least the share of the labels that their level says
+MIN_ROWS = 29  # fewer say nothing of a level of 90 % with that confidence
 _WINDOW = 8  # a typical error is the mean over the n / 8 rows of nearest prediction, or over these:
 _MIN_WINDOW = 40
 _SMALLEST = 1e-3  # of the mean typical error: none is taken to be nothing
@@ -134,10 +139,22 @@ def level_index(level: float) -> int:
 
 
 def conformal_quantiles(ratios: Tensor) -> Tensor:
-    """Of n numbers, at each level a that is kept, the ceil((n + 1) a)-th smallest, or infinity beyond: (n,) -> (Q,)."""
+    """Of n numbers, the smallest at each level that is kept which is large enough; or infinity: (n,) -> (Q,).
+
+    The k-th smallest of n exceeds a share a of all numbers, where they are drawn independently, with the probability
+    that fewer than k of n draws fall into that share: of Binomial(n, a) < k. That shall be `CONFIDENCE` at least.
+    """
+    count = len(ratios)
     ordered = torch.cat([ratios.sort().values, ratios.new_tensor([torch.inf])])
-    places = [math.ceil(round((len(ratios) + 1) * STEP * step, 6)) for step in range(1, levels() + 1)]
-    return ordered[torch.tensor(places, device=ratios.device).clamp(max=len(ratios) + 1) - 1]
+    numbers = torch.arange(count + 1, dtype=torch.float64)
+    log_choices = math.lgamma(count + 1) - torch.lgamma(numbers + 1) - torch.lgamma(count - numbers + 1)
+    places = []
+    for step in range(1, levels() + 1):
+        level = STEP * step
+        chances = (log_choices + numbers * math.log(level) + (count - numbers) * math.log1p(-level)).exp()
+        fewer = chances.cumsum(0)  # [k - 1] is the probability of fewer than k
+        places.append(int((fewer < CONFIDENCE).sum()) + 1)  # the first k of those that are enough
+    return ordered[torch.tensor(places, device=ratios.device).clamp(max=count + 1) - 1]
 
 
 def typical_errors(scores: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:

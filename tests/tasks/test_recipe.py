@@ -37,6 +37,12 @@ def test_there_is_a_catalogue():
 
 
 @every_recipe
+def test_regressions_say_what_their_test_rows_are(name):
+    recipe = load_recipe(name)
+    assert (recipe.split_kind is not None) == (recipe.problem_type == "regression")
+
+
+@every_recipe
 class TestEveryRecipe:
     def test_fields_fit_each_other(self, name):
         recipe = load_recipe(name)

@@ -12,10 +12,11 @@ from ..errors import UserError
 from ..tasks.outcomes import Outcome, Spread
 from ..tasks.recipe import Recipe, Result
 from ..training.options import TrainingOptions
+from ..training.summary import PREDICTION_INTERVALS
 from .shown import Shown
 
 _PIPELINES = {"sequence": "text-classification", "residue": "token-classification"}
-_NOT_METRICS = ("n", "outputs", "interval", "subsets")
+_NOT_METRICS = ("n", "outputs", "interval", PREDICTION_INTERVALS, "subsets")
 _TERMS = {
     "apache-2.0": "The weights are under Apache-2.0.",
     "cc-by-nc-4.0": (
@@ -207,7 +208,23 @@ def _protocol(recipe: Recipe, outcome: Outcome) -> str:
             f" The 95 % interval of its test {recipe.metric} is {interval[0]:.4f} to {interval[1]:.4f} (bootstrap over "
             "the test sequences)."
         )
-    return text
+    return text + _on_intervals(recipe, outcome)
+
+
+def _on_intervals(recipe: Recipe, outcome: Outcome) -> str:
+    """How well the prediction intervals of what is shipped hold the test labels."""
+    coverage = (outcome.shipped_report["test"] or {}).get(PREDICTION_INTERVALS)
+    if coverage is None:
+        return ""
+    shifted = (
+        "; they are of another kind than the validation rows, so that it need not be so many"
+        if recipe.split_kind == "shifted"
+        else ""
+    )
+    return (
+        f" The {coverage['level']:.0%} prediction intervals, fitted to the validation rows, hold "
+        f"{coverage['coverage']:.1%} of the test labels{shifted}."
+    )
 
 
 def _results(recipe: Recipe, outcome: Outcome) -> list[str]:

@@ -10,8 +10,9 @@ from ..cards import CARD, Told, is_own, metrics_table, pipeline_of
 from ..checkpoints.folders import write_text
 from ..modeling_lyra import LyraPreTrainedModel
 from ..publishing import card_of
+from ..training.summary import PREDICTION_INTERVALS
 
-_NOT_METRICS = ("n", "outputs", "interval", "subsets")
+_NOT_METRICS = ("n", "outputs", "interval", PREDICTION_INTERVALS, "subsets")
 _SPLITS = ("validation", "test")
 
 
@@ -91,5 +92,11 @@ def _results(report: Mapping[str, Any], metrics: Mapping[str, Mapping[str, float
         text += (
             f" The 95 % interval of the test {report['metric']} is {interval[0]:.4f} to {interval[1]:.4f} (bootstrap "
             "over sequences)."
+        )
+    coverage = (report.get("test") or {}).get(PREDICTION_INTERVALS)
+    if coverage is not None and coverage["coverage"] is not None:
+        text += (
+            f" The {coverage['level']:.0%} prediction intervals, fitted to the validation rows, hold "
+            f"{coverage['coverage']:.1%} of the test labels."
         )
     return f"{text}\n\n{metrics_table(metrics)}"

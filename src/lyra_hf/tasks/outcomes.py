@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-from ..training.summary import greater_is_better
+from ..training.summary import PREDICTION_INTERVALS, greater_is_better
 from .recipe import Configuration, Recipe, Result
 
 
@@ -39,6 +39,20 @@ class TaskRun:
     seed: int
     fold: int | None
     report: Mapping[str, Any]
+
+
+class Coverage(NamedTuple):
+    """How well prediction intervals hold the labels of test rows.
+
+    Attributes:
+        level: the share that they shall hold.
+        share: the share that they hold.
+        width: how wide they are in the mean, in standard deviations of the labels; None where these are all alike.
+    """
+
+    level: float
+    share: float
+    width: float | None
 
 
 @dataclass(frozen=True)
@@ -184,6 +198,22 @@ class Outcome:
         part = test if subset is None else test.get("subsets", {}).get(subset, {})
         ends = part.get("interval")
         return (float(ends[0]), float(ends[1])) if ends and not self.folds else None
+
+    def coverage(self) -> Coverage | None:
+        """How well prediction intervals hold the test labels.
+
+        Of the ensemble, if the outcome stands for it and it has been measured; else of the runs that have been, in the
+        mean. None where no report tells it.
+        """
+        reports = [self.joined] if self.joined else []
+        reports = [one for one in reports if PREDICTION_INTERVALS in one["test"]] or [run.report for run in self.runs]
+        found = [report["test"].get(PREDICTION_INTERVALS) for report in reports]
+        known = [its for its in found if its is not None and its["coverage"] is not None]
+        if not known:
+            return None
+        widths = [its["width"] for its in known if its["width"] is not None]
+        share = mean(its["coverage"] for its in known)
+        return Coverage(known[0]["level"], share, mean(widths) if widths else None)
 
     def _merit(self, value: float | None) -> float:
         """A value of the metric as a number of which more is better; what is undefined is worse than anything."""

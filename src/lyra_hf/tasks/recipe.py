@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..errors import UserError
 from ..inference.results import ProblemType
@@ -15,6 +15,7 @@ from .sources import LICENCES, Source, find_table, load_source, read_mapping
 
 Configuration = Literal["best", "paper"]
 CONFIGURATIONS: tuple[Configuration, ...] = ("best", "paper")
+SplitKind = Literal["random", "grouped", "shifted"]
 _RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -85,6 +86,9 @@ class Recipe:
         sequence: the column of sequences.
         pair: the column of the second sequences, for tasks of pairs.
         split: the column of splits.
+        split_kind: of a regression, what the test rows are to the validation rows: "random", of the same source;
+            "grouped", other groups of rows (genes, places, clusters of like sequences) dealt by the same rule; or
+            "shifted", of another kind (more mutations, another stretch, another experiment).
         folds: in place of `split`, the column of folds for a cross-validation.
         threshold: makes two classes of numbers, 1 above it.
         bits: whether the label is a bit mask, with a bit for each output.
@@ -124,6 +128,7 @@ class Recipe:
     sequence: str = "sequence"
     pair: str | None = None
     split: str = "split"
+    split_kind: SplitKind | None = None
     folds: str | None = None
     threshold: float | None = None
     bits: bool = False
@@ -276,6 +281,9 @@ def read_recipe(path: Path) -> Recipe:
             content["test"] = TestRows(test["table"], tuple(test["targets"]), parse_filter(test.get("rows", {})))
         for name in ("published", "baseline"):
             content[name] = [Result(**result) for result in content.get(name, [])]
+        kinds = get_args(SplitKind)
+        if content.get("split_kind") not in (None, *kinds):
+            raise UserError(f"split_kind is one of {', '.join(kinds)}, not {content['split_kind']!r}")
         return Recipe(name=path.stem, **content)
     except (TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path.name}: {error}") from error

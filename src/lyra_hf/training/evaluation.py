@@ -10,8 +10,10 @@ from ..configuration_lyra import LyraConfig
 from ..errors import as_user_error
 from ..inference.predictor import Predictor
 from ..inference.results import output_index, output_names, problem_type
+from ..intervals import LEVEL
 from ..tasks.metrics import compute_metrics
 from .data import Rows
+from .summary import PREDICTION_INTERVALS
 
 _FEWEST_DRAWS, _MOST_DRAWS = 100, 400
 _BOOTSTRAP_LABELS = 10_000_000  # labels drawn in all, about, where that leaves as many draws as are needed
@@ -82,9 +84,9 @@ class Scored(NamedTuple):
         """How well the prediction intervals hold the labels that are known; empty for a model without intervals.
 
         Returns:
-            Of all outputs together, then, if there are several, of each: `coverage`, the share of the labels that lie
-            in their interval, and `width`, how wide intervals are in the mean, in standard deviations of the labels.
-            None where it is undefined.
+            Of all outputs together, then, if there are several, of each: `level`, the share of labels that intervals
+            shall hold; `coverage`, the share that they do; and `width`, how wide they are in the mean, in standard
+            deviations of the labels. None where it is undefined.
         """
         if self.ends is None:
             return []
@@ -99,7 +101,7 @@ class Scored(NamedTuple):
             columns.append((inside, (high - low) / deviation if deviation else np.full(len(low), np.nan)))
         together = tuple(np.concatenate(parts) for parts in zip(*columns, strict=True))
         parts = [together, *columns] if len(columns) > 1 else columns
-        return [{"coverage": _mean(inside), "width": _mean(widths)} for inside, widths in parts]
+        return [{"level": LEVEL, "coverage": _mean(inside), "width": _mean(widths)} for inside, widths in parts]
 
 
 def score_rows(predictor: Predictor, rows: Rows, output: str | None = None) -> Scored:
@@ -147,8 +149,8 @@ def evaluate_test(predictor: Predictor, rows: Rows, metric: str) -> dict[str, An
 
     Returns:
         The metrics of all rows; `interval`, the 95 % bootstrap interval of `metric` over sequences, or None where it is
-        undefined; `coverage` and `width` of the model's prediction intervals, if it has them; of several outputs the
-        same of each; and `subsets`, the same of each part that the rows name.
+        undefined; `prediction_intervals`, what `Scored.coverage` says of them, if the model has any; of several
+        outputs the same of each; and `subsets`, the same of each part that the rows name.
     """
     scored = score_rows(predictor, rows)
     report = _with_intervals(scored, metric)
@@ -164,10 +166,11 @@ def _with_intervals(scored: Scored, metric: str) -> dict[str, Any]:
     outputs = report.get("outputs", {}).values()
     for output, more in zip(outputs, of_outputs, strict=True):
         output |= more
-    told, *told_of_outputs = scored.coverage() or [{}]
-    for output, coverage in zip(outputs, told_of_outputs, strict=bool(told)):
-        output |= coverage
-    return {**report, **whole, **told}
+    if coverage := scored.coverage():
+        report[PREDICTION_INTERVALS] = coverage[0]
+        for output, its in zip(outputs, coverage[1:], strict=True):
+            output[PREDICTION_INTERVALS] = its
+    return {**report, **whole}
 
 
 def bootstrap_intervals(scored: Scored, metric: str) -> list[list[float] | None]:

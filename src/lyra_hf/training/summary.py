@@ -6,6 +6,7 @@ from typing import Any
 
 Report = Mapping[str, Any]
 _LOWER_IS_BETTER = {"rmse"}
+PREDICTION_INTERVALS = "prediction_intervals"  # what a report calls how well they hold the labels
 
 
 def greater_is_better(metric: str) -> bool:
@@ -49,15 +50,17 @@ def combined(metrics: Sequence[Mapping[str, Any]], combine: Callable[[list[float
     """
     together: dict[str, Any] = {}
     for name, first in metrics[0].items():
-        values = [entry[name] for entry in metrics]
+        values: list[Any] = [entry.get(name) for entry in metrics]
         if name == "interval":  # of one run; the spread over runs is another thing
             continue
-        if isinstance(first, Mapping):
+        if None in values:
+            together[name] = None
+        elif isinstance(first, Mapping):
             together[name] = combined(values, combine)
         elif name == "n":
             together[name] = first
         else:
-            together[name] = None if None in values else combine(values)
+            together[name] = combine(values)
     return together
 
 
