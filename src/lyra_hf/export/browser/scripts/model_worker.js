@@ -15,10 +15,9 @@ async function run({ name, ids, length }) {
     input_ids: new ort.Tensor("int64", BigInt64Array.from(ids, BigInt), shape),
     attention_mask: new ort.Tensor("int64", BigInt64Array.from(ids, (id) => (id === PAD_ID ? 0n : 1n)), shape),
   });
-  const found = { logits: Float32Array.from(outputs.logits.data), spread: null };
-  if (outputs.spread) found.spread = Float32Array.from(outputs.spread.data);
+  const copies = Object.entries(outputs).map(([name, output]) => [name, Float32Array.from(output.data)]);
   for (const output of Object.values(outputs)) output.dispose();
-  return found;
+  return Object.fromEntries(copies);
 }
 
 self.onmessage = async ({ data }) => {
@@ -31,7 +30,7 @@ self.onmessage = async ({ data }) => {
       await open(data.name, data.bytes);
     } else {
       const found = await run(data);
-      self.postMessage({ id: data.id, found }, [found.logits.buffer, ...(found.spread ? [found.spread.buffer] : [])]);
+      self.postMessage({ id: data.id, found }, Object.values(found).map(({ buffer }) => buffer));
       return;
     }
     self.postMessage({ id: data.id });

@@ -3,6 +3,22 @@
 const REGRESSION = "regression";
 const ONE_CLASS = "single_label_classification";
 
+/**
+ * What a model gives for some rows, one behind the other.
+ *
+ * @typedef {object} Results
+ * @property {Float32Array} logits
+ * @property {Float32Array} [spread] Of an ensemble, the standard deviation over its members.
+ * @property {Float32Array} [lower] Of a regression with intervals, the lower ends of those of 90 %.
+ * @property {Float32Array} [upper] Their upper ends.
+ * @property {?Float64Array} offsets Of a head per residue, where each row's positions begin.
+ */
+
+/** Which arrays of `Results` a model gives. */
+export function arraysOf(model) {
+  return ["logits", ...(model.ensemble_size > 1 ? ["spread"] : []), ...(model.intervals ? ["lower", "upper"] : [])];
+}
+
 export function isRegression(model) {
   return model.problem_type === REGRESSION;
 }
@@ -57,14 +73,15 @@ export function rowOf(values, row, width) {
  * The columns that `lyra-hf predict` adds, for rows of outputs.
  *
  * @param {object} model
- * @param {{logits: Float32Array, spread: ?Float32Array}} results
+ * @param {Results} results
  * @returns {Map<string, (row: number) => string|number>} Each column's name, and what gives its value in a row.
  */
-export function columnsOf(model, { logits, spread }) {
+export function columnsOf(model, { logits, spread, lower, upper }) {
   const width = model.outputs.length;
   const columns = new Map();
   if (isRegression(model)) {
-    for (const [title, values] of [["prediction", logits], ["spread", spread]]) {
+    const numbers = { prediction: logits, lower, upper, sd: spread };
+    for (const [title, values] of Object.entries(numbers)) {
       if (!values) continue;
       model.outputs.forEach((name, index) => {
         columns.set(width === 1 ? title : `${title}_${name}`, (row) => values[row * width + index]);

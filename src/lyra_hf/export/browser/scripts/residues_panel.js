@@ -65,7 +65,9 @@ export class ResiduesPanel {
   /** "disorder 81.2 %". */
   #words(line, position) {
     const value = isRegression(this.model) ? short(line.values[position]) : percent(line.values[position]);
-    return `${line.title} ${value}${line.spread ? ` \u00b1 ${rough(line.spread[position])}` : ""}`;
+    const deviation = line.spread ? ` \u00b1 ${rough(line.spread[position])}` : "";
+    const interval = line.lower ? ` (90\u00a0%: ${short(line.lower[position])} to ${short(line.upper[position])})` : "";
+    return `${line.title} ${value}${deviation}${interval}`;
   }
 
   /** A row for each residue, with the columns that `lyra-hf predict` adds. */
@@ -81,11 +83,12 @@ export class ResiduesPanel {
 }
 
 /** A line for each output; of two classes for the second alone, as the first is what is left to one. */
-function linesOf(model, { logits, spread }, size) {
+function linesOf(model, { logits, spread, lower, upper }, size) {
   const width = model.outputs.length;
   const rows = Array.from({ length: size }, (_, row) => rowOf(logits, row, width));
   const chances = isRegression(model) ? rows : rows.map((row) => probabilities(model, row));
   const outputs = model.outputs.map((title, index) => ({ title, index }));
+  const each = (array, index) => array && rows.map((_, row) => array[row * width + index]);
   const shown = isOneClass(model) && width === 2 ? outputs.slice(1) : outputs;
   return shown.map(({ title, index }) => {
     const values = chances.map((row) => row[index]);
@@ -93,7 +96,9 @@ function linesOf(model, { logits, spread }, size) {
     return {
       title,
       values,
-      spread: spread && rows.map((_, row) => spread[row * width + index]),
+      spread: each(spread, index),
+      lower: each(lower, index),
+      upper: each(upper, index),
       low: Math.min(0, ...values),
       high: Math.max(0, ...values),
     };

@@ -8,7 +8,7 @@ import { isOneClass, isRegression, probabilities } from "./outputs.js";
  * The elements that show a score.
  *
  * @param {object} model
- * @param {{logits: Float32Array, spread: ?Float32Array}} results Of one sequence.
+ * @param {Results} results Of one sequence.
  * @param {number} positions Of a head per residue, how many residues were scored.
  */
 export function scoreElements(model, results, positions) {
@@ -19,9 +19,10 @@ export function scoreElements(model, results, positions) {
 }
 
 /** Each number with its unit, and what is known of how sure it is: a line each below it. */
-function numbers(model, { logits, spread }) {
+function numbers(model, { logits, spread, lower, upper }) {
   return model.outputs.map((name, index) => {
     const notes = [];
+    if (lower) notes.push(`${short(lower[index])} to ${short(upper[index])}, the 90\u00a0% prediction interval`);
     if (spread) notes.push(spreadNote(model, spread[index]));
     return element(
       "div",

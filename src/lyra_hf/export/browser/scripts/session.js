@@ -4,6 +4,7 @@ import { planBatches, padded } from "./batches.js";
 import { download, unpacked } from "./downloads.js";
 import { positionsOf } from "./inputs.js";
 import { counted } from "./numbers.js";
+import { arraysOf } from "./outputs.js";
 import { WorkerClient } from "./worker_client.js";
 
 const RUNTIME = "runtime/ort-wasm-simd-threaded.wasm.gz";
@@ -42,19 +43,15 @@ export class Session {
    * @param {object} model Its entry in models.json.
    * @param {Rows} rows
    * @param {object} options `urgency`; `signal`, an AbortSignal; `onBatch`, called with the numbers of the rows done.
-   * @returns {Promise<{logits: Float32Array, spread: ?Float32Array, offsets: ?Float64Array}>} The outputs of the rows,
-   *     one behind the other; of a head per residue those of all their positions, which begin at `offsets`. The arrays
-   *     are `onBatch`'s third argument too, and fill up.
+   * @returns {Promise<Results>} The outputs of the rows, one behind the other; of a head per residue those of all their
+   *     positions, which begin at `offsets`. The arrays are `onBatch`'s second argument too, and fill up.
    */
   predict(model, rows, { urgency, signal, onBatch = () => {} }) {
     const width = model.outputs.length;
     const offsets = model.head === "residue" ? residueOffsets(model, rows) : null;
     const total = (offsets ? offsets[rows.size] : rows.size) * width;
-    const results = {
-      logits: new Float32Array(total),
-      spread: model.ensemble_size > 1 ? new Float32Array(total) : null,
-      offsets,
-    };
+    const results = { offsets };
+    for (const name of arraysOf(model)) results[name] = new Float32Array(total);
     const batches = planBatches(rows, model.ensemble_size);
     return new Promise((resolve, reject) => {
       let left = batches.length;
@@ -162,10 +159,8 @@ function residueOffsets(model, rows) {
 
 /** Put a batch's outputs where they belong, without those of padding. */
 function place(found, results, chosen, width) {
-  for (const name of ["logits", "spread"]) {
-    const values = found[name];
-    if (!values) continue;
-    const { offsets } = results;
+  const { offsets } = results;
+  for (const [name, values] of Object.entries(found)) {
     chosen.forEach((row, index) => {
       if (offsets) {
         const start = index * (values.length / chosen.length);
