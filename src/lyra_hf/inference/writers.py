@@ -42,7 +42,7 @@ class TableWriter:
     def begin(self, schema: pa.Schema) -> None:
         """Say what the columns are, so that there is a header even if no rows follow. `write` does it otherwise."""
         self._schema = schema
-        with _explained(self.name):
+        with explained(self.name):
             self._encoder.begin(schema)
             self._output.after_write()
 
@@ -58,7 +58,7 @@ class TableWriter:
             self.begin(batch.schema)
         elif batch.schema != self._schema:
             raise ValueError(f"columns {batch.schema} after columns {self._schema}")
-        with _explained(self.name):
+        with explained(self.name):
             self._encoder.write(batch)
             self._output.after_write()
 
@@ -80,7 +80,7 @@ class TableWriter:
     def _finish(self) -> None:
         if self._schema is None:
             self.begin(pa.schema([]))
-        with _explained(self.name):
+        with explained(self.name):
             self._encoder.finish()
             self._output.commit()
 
@@ -115,10 +115,10 @@ def open_writer(output: str | Path | None, *, input_path: str | Path | None = No
             f"{path}: the ending of the name tells no format that can be written; these do: "
             ".csv .tsv .jsonl, each also with .gz, and .parquet"
         )
-    with _explained(str(path)):
+    with explained(str(path)):
         if input_path is not None and path.exists() and Path(input_path).exists() and path.samefile(input_path):
             raise UserError(f"{path} is the input itself; choose another name for the output")
-        target = _NewFile(path, gzipped=gzipped)
+        target = NewFile(path, gzipped=gzipped)
     try:
         return TableWriter(target, _ENCODERS[ending](target.stream))
     except BaseException:
@@ -265,8 +265,20 @@ def _own_standard_output() -> IO[bytes]:
         return sys.stdout.buffer
 
 
-class _NewFile:
-    """A hidden file that takes its name when it is whole."""
+class NewFile:
+    """A hidden file that takes its name when it is whole.
+
+    Args:
+        path: the name that it takes.
+        gzipped: whether what is written is compressed.
+
+    Attributes:
+        name: the file as messages call it.
+        stream: where to write.
+
+    Raises:
+        UserError: no file of that name can be written.
+    """
 
     def __init__(self, path: Path, *, gzipped: bool) -> None:
         self.name = str(path)
@@ -295,11 +307,13 @@ class _NewFile:
         """Files are written when their buffers are full."""
 
     def commit(self) -> None:
+        """Close the file, which is whole, and give it its name."""
         self.stream.close()
         self._file.close()
         self._partial.replace(self._target)
 
     def discard(self) -> None:
+        """Close the file and remove it."""
         for stream in (self.stream, self._file):
             with suppress(OSError, ValueError):
                 stream.close()
@@ -307,7 +321,7 @@ class _NewFile:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
     """Put the system's refusals in words; a broken pipe is no error of the user's and stays as it is."""
     try:
         yield
