@@ -33,7 +33,7 @@ _THREE_LETTERS = {
     "Val": "V",
 }
 _NAMES = {letter: name for name, letter in _THREE_LETTERS.items()}
-_SHORT = re.compile(r"(\S)([1-9][0-9]*)(\S)")
+_SHORT = re.compile(r"([^\s0-9])([1-9][0-9]*)([^\s0-9])")
 _LONG = re.compile(r"([A-Za-z]{3})([1-9][0-9]*)([A-Za-z]{3})")
 
 
