@@ -19,6 +19,14 @@ _IS_COPY = __name__.split(".")[0] == "transformers_modules"
 # Of a configuration file, where the code of its repository is; the package has code of its own, and needs no trust.
 _OF_COPIES = ("auto_map", "custom_pipelines")
 _NOTHING = object()
+_MAY_BE_ZERO = ("pair_context", "num_positions")
+# Far beyond any use, and small enough that a hostile file does not take all memory.
+_MOST = {
+    **dict.fromkeys(("hidden_size", "state_size", "conv_kernel", "num_labels", "pgc_hidden_sizes"), 65_536),
+    **dict.fromkeys(("num_hidden_layers", "ensemble_size"), 1_000),
+    **dict.fromkeys(_MAY_BE_ZERO, 1_000_000),
+}
+_MOST_PGCS = 100
 
 
 @strict
@@ -59,7 +67,7 @@ class LyraConfig(PreTrainedConfig):
         ensemble_size: members of an ensemble that is one model: each has parameters of its own and all see the same
             input. The outputs are the members' mean, and their spread is told beside it.
         intervals: a regression tells for each prediction an interval in which the label lies in 90 % of cases, fitted
-            to rows that were not learned from (`LyraHead.fit_intervals` sets this).
+            to rows that were not learned from (`LyraHead.set_intervals` sets this).
         num_labels: outputs of the head, 1 unless told. `id2label` names them.
         problem_type: "regression", "single_label_classification" or "multi_label_classification"; where it is None,
             one output means regression, and several are decided by the labels.
@@ -104,6 +112,7 @@ class LyraConfig(PreTrainedConfig):
         if not _IS_COPY:
             kwargs = {name: value for name, value in kwargs.items() if name not in _OF_COPIES}
         self.pgc_hidden_sizes = list(self.pgc_hidden_sizes)
+        _refuse_many(kwargs.get("num_labels"))
         # The base class would choose two outputs.
         if self.id2label is None and kwargs.get("num_labels") is None:
             kwargs["num_labels"] = 1
@@ -146,7 +155,7 @@ class LyraConfig(PreTrainedConfig):
             raise ValueError(f"pad_token_id is {PAD_ID} in every Lyra tokenizer, not {self.pad_token_id}")
 
     def validate_sizes(self) -> None:
-        """Every size is at least one, and even or odd where the model needs it so."""
+        """Every size is at least one and not beyond any use, and even or odd where the model needs it so."""
         sizes = {
             "hidden_size": self.hidden_size,
             "conv_kernel": self.conv_kernel,
@@ -154,14 +163,22 @@ class LyraConfig(PreTrainedConfig):
             "num_hidden_layers": self.num_hidden_layers,
             "ensemble_size": self.ensemble_size,
             "num_labels": self.num_labels,
-            **{f"pgc_hidden_sizes[{index}]": size for index, size in enumerate(self.pgc_hidden_sizes)},
+            "pair_context": self.pair_context,
+            "num_positions": self.num_positions,
+            **{
+                f"pgc_hidden_sizes[{index}]": size for index, size in enumerate(self.pgc_hidden_sizes[: _MOST_PGCS + 1])
+            },
         }
         for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, not {size}")
-        for name in ("pair_context", "num_positions"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+            least, most = 0 if name in _MAY_BE_ZERO else 1, _MOST[name.partition("[")[0]]
+            if size < least:
+                raise ValueError(f"{name} must be at least {least}, not {size}")
+            if size > most:
+                raise ValueError(f"{name} must be at most {most:,}, not {size:,}")
+        if len(self.pgc_hidden_sizes) > _MOST_PGCS:
+            raise ValueError(
+                f"pgc_hidden_sizes has {len(self.pgc_hidden_sizes):,} entries; at most {_MOST_PGCS} may be"
+            )
         if (self.pooling == "position" or self.site_weights) != (self.num_positions > 0):
             raise ValueError(
                 f"pooling 'position' and site_weights go with num_positions above 0, and nothing else does; here they "
@@ -209,6 +226,16 @@ def _refuse(fields: dict[str, Any]) -> None:
     for name in ("attn_implementation", "experts_implementation"):
         if "/" in str(fields.get(name)):
             raise ValueError(f"the configuration has {name} {fields[name]!r}, code of another repository; delete it")
+
+
+def _refuse_many(num_labels: Any) -> None:
+    """Refuse more outputs than are of use before the base class gives each a name.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    if isinstance(num_labels, int) and num_labels > _MOST["num_labels"]:
+        raise ValueError(f"num_labels must be at most {_MOST['num_labels']:,}, not {num_labels:,}")
 
 
 def _taken(names: Iterable[str]) -> list[str]:

@@ -25,7 +25,7 @@ def exported(tmp_path_factory, pytestconfig):
     They are kept from one run of the tests to the next, as long as nothing changes that they are made of, and made once
     where several processes want them.
     """
-    cache, export_onnx = pytestconfig.cache, onnx_export.export_onnx
+    cache, export_onnx = getattr(pytestconfig, "cache", None), onnx_export.export_onnx  # none with -p no:cacheprovider
     kept = tmp_path_factory.mktemp("onnx") if cache is None else cache.mkdir("lyra_onnx")
 
     def export(name):

@@ -225,6 +225,19 @@ class TestTables:
         assert tab.page.is_visible("#table-start")
         assert not tab.page.is_visible("#table-result")
 
+    def test_another_model_meanwhile(self, tab, tmp_path):
+        """What was under way ends without a word of a fault."""
+        write_table(tmp_path / "long.csv", sequence=[PEPTIDE] * 20_000)
+        tab.open("lyra-amp").choose_file(tmp_path / "long.csv")
+        tab.page.click("#table-start")
+        tab.wait_for_text("#table-text", " of 20,000")
+        tab.page.select_option("#model", "lyra-cas9")
+        tab.type(GUIDE)
+        tab.score()
+        assert tab.text("#table-fault") == ""
+        assert tab.page.is_visible("#table-start")
+        assert not tab.page.is_visible("#table-progress")
+
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
@@ -455,6 +468,19 @@ class TestPlaces:
         assert tab.page.evaluate("document.documentElement.scrollWidth") == 360
         assert tab.page.evaluate("[...document.querySelectorAll('.map canvas')].every((c) => c.clientWidth <= 330)")
 
+    def test_phone_shows_all_of_the_readout(self, open_tab, described):
+        tab = open_tab(viewport={"width": 360, "height": 740}, has_touch=True)
+        tab.open("lyra-rna-reactivity", *described["lyra-rna-reactivity"]["example"])
+        tab.wait("#residues-part:not([hidden])")
+        height = "document.querySelector('#track-readout').offsetHeight"
+        before = tab.page.evaluate(height)
+        tab.page.focus("#track")
+        tab.page.keyboard.press("ArrowRight")
+        assert len(tab.text("#track-readout")) > 40
+        fits = "((one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight)"
+        assert tab.page.evaluate(f"{fits}(document.querySelector('#track-readout'))")
+        assert tab.page.evaluate(height) == before  # or what it names would move
+
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_contrast_in_light_and_dark(self, open_tab, scheme):
         """Texts stand out from what is behind them by 4.5 to 1, as WCAG asks."""
@@ -506,6 +532,33 @@ class TestPlaces:
         tab.page.route("**/models/lyra-cas9.onnx", lambda route: route.fulfill(status=404))
         tab.open("lyra-cas9")
         tab.wait_for_text("#trouble", "lyra-cas9.onnx could not be loaded: the server answers 404")
+        tab.errors.clear()
+
+    def test_a_worker_that_does_not_load(self, open_tab, models):
+        tab = open_tab()
+        tab.page.route("**/model_worker.js", lambda route: route.abort())
+        tab.open("lyra-cas9")
+        fault = "model_worker.js could not be loaded; is the network, or the page's server, there?"
+        tab.wait_for_text("#trouble", fault)
+        tab.type(GUIDE)  # what is asked of a worker that is gone is answered, too
+        tab.wait("#score[aria-busy=false]")
+        assert tab.text("#trouble") == fault
+        tab.page.unroute("**/model_worker.js")
+        tab.type(GUIDE)
+        assert_close(float(tab.score()["prediction"]), Predictor(models("lyra-cas9"))([GUIDE])[0])
+        assert not tab.page.is_visible("#trouble")
+        tab.errors.clear()
+
+    def test_a_table_worker_that_does_not_load(self, open_tab, tmp_path):
+        write_table(tmp_path / "table.csv", sequence=[GUIDE])
+        tab = open_tab()
+        tab.page.route("**/table_worker.js", lambda route: route.abort())
+        tab.open("lyra-cas9")
+        for _ in range(2):
+            tab.choose_file(tmp_path / "table.csv")
+            assert tab.text("#table-fault").startswith("table_worker.js could not be loaded")
+        tab.page.unroute("**/table_worker.js")
+        assert len(tab.score_file(tmp_path / "table.csv")[1]) == 1
         tab.errors.clear()
 
 

@@ -24,6 +24,8 @@ CASES: list[tuple[type[LyraForRegression], dict[str, Any]]] = [
     (LyraForRegression, {"num_labels": 2, "label_transform": "rank", "bidirectional": True}),
     (LyraForRegression, {"label_transform": "log", "pooling": "attention", "num_hidden_layers": 2}),
     (LyraForRegression, {"pooling": "position", "site_weights": True, "ensemble_size": 2}),
+    (LyraForRegression, {"num_labels": 2, "ensemble_size": 2, "intervals": True, "label_transform": "log"}),
+    (LyraForTokenClassification, {"problem_type": "regression", "intervals": True}),
     (LyraForRegression, {"pair_input": True, "pair_context": 2, "pooling": "position"}),
     (LyraForRegression, {"reverse_complement": True, "pooling": "max"}),
     (LyraForSequenceClassification, {"num_labels": 3, "pooling": "last", "ensemble_size": 3, "bidirectional": True}),
@@ -51,10 +53,10 @@ def assert_same(model: Any, session: onnxruntime.InferenceSession, ids: torch.Te
     with torch.no_grad():
         expected = model(ids, attention_mask=mask)
     found = session.run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
-    np.testing.assert_allclose(found[0], expected.logits.numpy(), rtol=1e-4, atol=1e-4)
-    if expected.spread is not None:
-        np.testing.assert_allclose(found[1], expected.spread.numpy(), rtol=1e-4, atol=1e-4)
-    assert len(found) == (1 if expected.spread is None else 2)
+    names = [name for name in ("logits", "spread", "lower", "upper") if getattr(expected, name) is not None]
+    assert [output.name for output in session.get_outputs()] == names
+    for name, values in zip(names, found, strict=True):
+        np.testing.assert_allclose(values, expected[name].numpy(), rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 class TestNumbers:
@@ -64,6 +66,12 @@ class TestNumbers:
         model.classifier.label_scale.fit(torch.rand(50, model.config.num_labels) * 7 + 1)
         if model.config.site_weights:
             model.site_weights.weight.normal_()
+        if model.config.intervals:
+            labels = torch.rand(300, model.config.num_labels) * 7 + 1
+            bounds = torch.stack([labels.amin(0), labels.amax(0)])
+            model.classifier.intervals.fit(
+                labels + torch.randn_like(labels), labels, model.classifier.label_scale, bounds
+            )
         export_onnx(model, tmp_path / "model.onnx", "toy")
         session = session_of(tmp_path / "model.onnx")
         for rows, length in ((1, 2), (3, 2), (4, 30), (1, 32), (2, 34), (5, 64), (3, 66), (2, 1000)):
@@ -152,9 +160,9 @@ class TestExportModel:
         sequence = "ACCTTTTCTTTGAATCATGTAGATTTGCTGAAAA"
         ids = np.array([tokenizer.encode(sequence).ids])
         session = session_of(tmp_path / "out" / "model.onnx")
-        (logits, spread) = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-        assert spread.shape == (1, 1)
-        assert logits[0, 0] == pytest.approx(lyra_hf.Predictor("lyra-cas12a")([sequence])[0], rel=1e-4)
+        found = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        assert [values.shape for values in found] == [(1, 1)] * len(session.get_outputs())
+        assert found[0][0, 0] == pytest.approx(lyra_hf.Predictor("lyra-cas12a")([sequence])[0], rel=1e-4)
 
     def test_a_file_in_the_place_of_the_folder(self, tmp_path: Path) -> None:
         (tmp_path / "out").write_text("mine")

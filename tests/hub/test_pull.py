@@ -5,7 +5,7 @@ import json
 import pytest
 from small_models import build
 from support.loopback_hub import Fault
-from transformers import BertConfig
+from transformers import AutoTokenizer, BertConfig
 
 from lyra_hf import LyraForRegression, LyraForTokenClassification, LyraModel, Predictor
 from lyra_hf.hub import push
@@ -60,7 +60,17 @@ def test_code_and_whatever_else_is_there_stays_there(loopback, files, lyra, tmp_
     assert {path.name for path in (tmp_path / "deep" / "inside").iterdir()} == KEPT
     assert not (tmp_path / "deep" / "up").exists()
     asked = {request.rsplit("/", 1)[-1] for request in loopback.requests if "/resolve/" in request}
-    assert asked == KEPT
+    assert asked == {"config.json", "model.safetensors", "README.md"}
+
+
+def test_the_tokenizer_is_that_of_the_alphabet(loopback, files, lyra):
+    """One with letters exchanged would give other numbers without a word."""
+    swapped = json.loads(files["tokenizer.json"])
+    vocabulary = swapped["model"]["vocab"]
+    vocabulary["A"], vocabulary["C"] = vocabulary["C"], vocabulary["A"]
+    loopback.put(NAME, {**files, "tokenizer.json": json.dumps(swapped).encode(), "tokenizer_config.json": b"[" * 10**5})
+    assert lyra("pull", NAME)[0] == 0
+    assert AutoTokenizer.from_pretrained("guides")("ACGT")["input_ids"] == [2, 3, 4, 5]
 
 
 def test_a_revision(loopback, files, lyra):
@@ -81,7 +91,7 @@ class TestRefusals:
 
     @pytest.fixture
     def pull(self, lyra, tmp_path):
-        return lambda name=NAME: refused(lyra("pull", name, "-o", tmp_path / "work" / "guides"))
+        return lambda name=NAME: refused(lyra("pull", name, "-o", tmp_path / "work" / "deep" / "guides"))
 
     @pytest.mark.parametrize("name", ["../guides", "lyra-org/..", "a b/c", "guides", "https://x/a/b", "/etc/passwd"])
     def test_names_that_are_not_allowed(self, loopback, pull, name):
@@ -117,6 +127,31 @@ class TestRefusals:
         loopback.put(NAME, {**files, pickle: b"\x80\x04."})
         assert f"{NAME}/{pickle}: a pickle, which can run any code" in pull()
         assert not [request for request in loopback.requests if pickle in request]
+
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"num_hidden_layers": 10**7}, "num_hidden_layers must be at most"),
+            ({"ensemble_size": 10**7}, "ensemble_size must be at most"),
+            ({"num_labels": 10**9, "id2label": None, "label2id": None}, "num_labels must be at most"),
+            ({"hidden_size": 10**6, "state_size": 10**6}, "hidden_size must be at most"),
+            ({"hidden_size": 60_000, "state_size": 60_000, "pgc_hidden_sizes": [60_000] * 9}, "it does not fit"),
+            ({"num_hidden_layers": 500}, "it does not fit"),
+            ({"id2label": {"0": "<b>\u001b[31mred"}}, "control character"),
+            ({"id2label": {"0": "a\u202eb"}}, "control character"),
+        ],
+        ids=str,
+    )
+    def test_what_would_take_all_memory_or_all_day(self, loopback, files, pull, fields, words):
+        config = json.loads(files["config.json"]) | fields
+        loopback.put(NAME, {**files, "config.json": json.dumps(config).encode()})
+        said = pull()
+        assert words in said or "its config.json asks for" in said
+        assert said[:-1].isprintable()
+
+    def test_a_configuration_without_a_bottom(self, loopback, files, pull):
+        loopback.put(NAME, {**files, "config.json": b"[" * 10**5})
+        assert f"{NAME}/config.json: cannot be read as JSON" in pull()
 
     def test_no_weights(self, loopback, files, pull):
         del files["model.safetensors"]

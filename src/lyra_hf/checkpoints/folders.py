@@ -1,6 +1,8 @@
-"""Writes the folder of a checkpoint, each of its files whole."""
+"""Writes the folder of a checkpoint, each of its files whole; and what writes any file or folder whole."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..cards import CARD, is_own
@@ -37,7 +39,39 @@ def save_checkpoint(model: LyraPreTrainedModel, folder: Path) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
+    """Write a text as `write_bytes` does."""
+    write_bytes(path, content.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file beside and rename it, so that it is never there in half."""
     beside = path.with_name(path.name + ".saving")
-    beside.write_text(content, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """An empty folder beside one that is to be written, to be renamed when it is complete.
+
+    When the work is over it is gone, if it was not renamed; and if that failed, so are the parents that were made for
+    it. What a program that was killed has left there is cleared by the next.
+    """
+    made = [parent for parent in target.parents if not parent.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.saving")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        yield beside
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        with suppress(OSError):  # somebody has put something there meanwhile
+            for parent in made:
+                parent.rmdir()
+        raise
+    shutil.rmtree(beside, ignore_errors=True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..alphabets import PAD_ID
-from ..checkpoints.folders import write_text
+from ..checkpoints.folders import write_bytes, write_text
 from ..errors import UserError
 from ..extras import needs
 from ..inference.loading import load_model
@@ -31,19 +31,19 @@ _EXAMPLE = (2, 3 * CHUNK_LENGTH - 16)  # rows and letters of the input that the 
 
 
 class _Outputs(nn.Module):
-    """A model with outputs in a fixed order: those of `output_names`."""
+    """A model with outputs in a fixed order: those of `graph_outputs`."""
 
     def __init__(self, model: LyraPreTrainedModel) -> None:
         super().__init__()
         self.model = model
-        self.names = output_names(model)
+        self.names = graph_outputs(model)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         outputs = self.model(input_ids=input_ids, attention_mask=attention_mask)
         return tuple(outputs[name] for name in self.names)
 
 
-def output_names(model: LyraPreTrainedModel) -> list[str]:
+def graph_outputs(model: LyraPreTrainedModel) -> list[str]:
     """What the graph of a model gives."""
     of_ensembles = ["spread"] if model.config.ensemble_size > 1 else []
     return ["logits", *of_ensembles, *(["lower", "upper"] if model.config.intervals else [])]
@@ -60,7 +60,7 @@ def export_onnx(model: LyraPreTrainedModel, path: Path, name: str) -> None:
 
     Args:
         model: a model with a head.
-        path: the file; it is written beside and renamed.
+        path: the file; it is written beside and renamed, and its folder made if there is none.
         name: what the model is called.
 
     Raises:
@@ -81,9 +81,8 @@ def export_onnx(model: LyraPreTrainedModel, path: Path, name: str) -> None:
     onnx.checker.check_model(proto, full_check=True)
     content = proto.SerializeToString()
     _check(model, onnxruntime.InferenceSession(content, _session_options(), providers=["CPUExecutionProvider"]))
-    beside = path.with_name(path.name + ".saving")
-    beside.write_bytes(content)
-    beside.replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, content)
 
 
 def export_model(name_or_path: str, output: Path) -> Path:
@@ -102,7 +101,6 @@ def export_model(name_or_path: str, output: Path) -> Path:
     model = load_model(name_or_path)
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file; name a folder to write {FILE} to")
-    output.mkdir(parents=True, exist_ok=True)
     path = output / FILE
     export_onnx(model, path, Path(name_or_path).resolve().name)
     write_text(output / TOKENIZER_FILE, build_tokenizer(model.config.alphabet).backend_tokenizer.to_str(pretty=True))
@@ -128,7 +126,7 @@ def _graph(model: LyraPreTrainedModel) -> bytes:
             example,
             dynamo=True,
             input_names=INPUTS,
-            output_names=output_names(model),
+            output_names=graph_outputs(model),
             dynamic_shapes=[sizes] * len(INPUTS),
             opset_version=_OPSET,
             optimize=False,  # it would lay out tables that a runtime makes in an instant, and takes long

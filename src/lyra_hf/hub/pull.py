@@ -8,19 +8,20 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from ..cards import CARD
+from ..checkpoints.folders import folder_beside
 from ..errors import UserError
 from ..inference.loading import PICKLES, WEIGHTS, load_config, load_model
 from ..publishing import CONFIG
+from ..tokenization_lyra import build_tokenizer
 from .requests import check_name, model_info, requests_to_hub
-
-_OPTIONAL = ("tokenizer.json", "tokenizer_config.json", CARD)
 
 
 def pull_model(repo_id: str, output: Path | None = None, *, revision: str | None = None) -> Path:
     """Download a model and check it; the folder is there whole, or not at all.
 
-    Only the configuration, the weights, the tokenizer and the card are taken, each by its own name: never code, and no
-    other file, whatever the repository calls it.
+    Only the configuration, the weights and the card are taken, each by its own name: never code, and no other file,
+    whatever the repository calls it. The tokenizer is made of the configuration's alphabet: another would give other
+    numbers without a word.
 
     Args:
         repo_id: ORG/NAME.
@@ -38,14 +39,9 @@ def pull_model(repo_id: str, output: Path | None = None, *, revision: str | None
     folder = Path(repo_id.split("/")[1]) if output is None else output
     if os.path.lexists(folder):
         raise UserError(f"{folder} exists: name another folder with -o")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with folder_beside(folder) as beside:
         _download(repo_id, beside, revision)
-        beside.chmod(0o777 & ~_umask())  # until here it was for its owner alone
         beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return folder
 
 
@@ -66,12 +62,14 @@ def _download(repo_id: str, folder: Path, revision: str | None) -> None:
             raise UserError(f"{repo_id} has no {CONFIG}, so it holds no model")
         try:
             fetch(CONFIG)
-            load_config(folder)
+            config = load_config(folder)
             if WEIGHTS not in names:
                 raise UserError(_no_weights(repo_id, names))
-            for name in (WEIGHTS, *(name for name in _OPTIONAL if name in names)):
-                fetch(name)
+            fetch(WEIGHTS)
             load_model(str(folder))
+            if CARD in names:
+                fetch(CARD)
+            build_tokenizer(config.alphabet).save_pretrained(folder)
         except UserError as error:
             raise UserError(str(error).replace(str(folder), repo_id)) from error
 
@@ -84,9 +82,3 @@ def _no_weights(repo_id: str, names: set[str]) -> str:
             f"be in {WEIGHTS}"
         )
     return f"{repo_id} has no {WEIGHTS}, so it holds no weights"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

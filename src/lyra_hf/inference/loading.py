@@ -2,6 +2,7 @@
 
 import json
 import logging
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +37,8 @@ def load_config(folder: Path) -> LyraConfig:
     path = folder / "config.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({_first_line(error)})") from error
     found = content.get("model_type") if isinstance(content, dict) else None
     if found != LyraConfig.model_type:
         raise UserError(f"{path}: model_type is {found!r}; this package runs {LyraConfig.model_type!r} models")
@@ -48,6 +49,9 @@ def load_config(folder: Path) -> LyraConfig:
     names = config.id2label or {}
     if sorted(names) != list(range(len(names))) or len(set(names.values())) != len(names):
         raise UserError(f"{path}: id2label must give each output, from 0 on, a name of its own; it is {names}")
+    for name in names.values():
+        if any(unicodedata.category(character).startswith("C") for character in str(name)):
+            raise UserError(f"{path}: the name {name!r} in id2label has a control character")
     return config
 
 
@@ -66,29 +70,20 @@ def load_model(name_or_path: str) -> LyraPreTrainedModel:
             f"{folder / 'config.json'}: architectures is {config.architectures}; "
             f"to predict, one of {', '.join(_HEADS)} is needed"
         )
-    _check_weights(folder)
-    with quiet_transformers():  # what it would log about keys is checked below
+    found = _shapes(folder)
+    with quiet_transformers():
         try:
-            model, info = _HEADS[architecture].from_pretrained(
-                folder,
-                config=config,
-                output_loading_info=True,
-                use_safetensors=True,
-                local_files_only=True,
-                ignore_mismatched_sizes=True,  # refused below, with the tensor's name
+            with torch.device("meta"):  # shapes alone: what does not fit may ask for any amount of memory
+                expected = {key: tuple(value.shape) for key, value in _HEADS[architecture](config).state_dict().items()}
+            _check_fit(folder / WEIGHTS, found, expected)
+            model: LyraPreTrainedModel = _HEADS[architecture].from_pretrained(
+                folder, config=config, use_safetensors=True, local_files_only=True
             )
+        except UserError:
+            raise
         except Exception as error:
             raise UserError(f"{folder / WEIGHTS}: {_last_line(error)}") from error
-    for problem, keys in (("has no", info["missing_keys"]), ("has an unknown", info["unexpected_keys"])):
-        if keys:
-            raise UserError(f"{folder / WEIGHTS}: {problem} tensor {min(keys)!r}; it does not fit its config.json")
-    for key, found, expected in sorted(info["mismatched_keys"]):
-        raise UserError(
-            f"{folder / WEIGHTS}: tensor {key!r} has the shape {tuple(found)}, and its config.json asks for "
-            f"{tuple(expected)}"
-        )
-    loaded: LyraPreTrainedModel = model.eval()
-    return loaded
+    return model.eval()
 
 
 @contextmanager
@@ -121,7 +116,21 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _check_weights(folder: Path) -> None:
+def _check_fit(path: Path, found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]) -> None:
+    """Refuse weights of other names or shapes than the configuration asks for."""
+    missing, unknown = expected.keys() - found.keys(), found.keys() - expected.keys()
+    for problem, keys in (("has no", missing), ("has an unknown", unknown)):
+        if keys:
+            raise UserError(f"{path}: {problem} tensor {min(keys)!r}; it does not fit its config.json")
+    for key in sorted(expected):
+        if found[key] != expected[key]:
+            raise UserError(
+                f"{path}: tensor {key!r} has the shape {found[key]}, and its config.json asks for {expected[key]}"
+            )
+
+
+def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of a folder's weights, as the file's header tells them."""
     path = folder / WEIGHTS
     if not path.is_file():
         pickles = sorted(found.name for pattern in PICKLES for found in folder.glob(pattern))
@@ -133,7 +142,7 @@ def _check_weights(folder: Path) -> None:
         raise UserError(f"{folder}: no {WEIGHTS} in this folder")
     try:
         with safe_open(path, framework="pt") as weights:
-            weights.keys()
+            return {key: tuple(weights.get_slice(key).get_shape()) for key in weights.keys()}  # noqa: SIM118  # no dict
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: not a safetensors file, or cut short ({_first_line(error)})") from error
 

@@ -4,7 +4,7 @@ import { PAD_ID } from "./alphabet.js";
 
 // A batch takes some tens of milliseconds, so that what is typed meanwhile need not wait.
 const LETTERS_PER_BATCH = 4096;
-const LEAST_LENGTH = 2; // that the graphs take
+const LEAST_LENGTH = 2; // exports are checked from two letters on
 
 /**
  * Which rows go together: similar lengths, in order of length and else as they stand.

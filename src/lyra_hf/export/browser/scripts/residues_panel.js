@@ -47,7 +47,7 @@ export class ResiduesPanel {
     const lines = this.lines.filter((line) => chosen === ALL || line.title === chosen);
     const text = isRegression(this.model) ? short : (value) => `${Math.round(100 * value)}%`;
     byId("track").setAttribute("aria-label", `Values along the sequence: ${lines.map((line) => line.title).join(", ")}`);
-    say("track-readout", HINT);
+    this.#reserve(lines);
     say("track-note", noteOf(this.model));
     this.strips.show(trackView(this.symbols, lines, text, this.#words.bind(this), (cursor) => this.#read(cursor, lines)));
   }
@@ -58,16 +58,34 @@ export class ResiduesPanel {
       return;
     }
     const { position } = cursor;
-    const words = lines.map((line) => this.#words(line, position)).join("; ");
+    // Of several lines the values alone, or there would be more to read than one can take in.
+    const words =
+      lines.length > 1
+        ? lines.map((line) => this.#value(line, position)).join("; ")
+        : this.#words(lines[0], position);
     say("track-readout", `${this.symbols[position]}${position + 1}: ${words}`);
   }
 
+  /** Give the readout the room that values take, or what it names would move when they come. */
+  #reserve(lines) {
+    const { style } = byId("track-readout");
+    style.minHeight = "";
+    this.#read({ position: this.symbols.length - 1 }, lines);
+    style.minHeight = `${byId("track-readout").offsetHeight}px`;
+    say("track-readout", HINT);
+  }
+
   /** "disorder 81.2 %". */
+  #value(line, position) {
+    const value = line.values[position];
+    return `${line.title} ${isRegression(this.model) ? short(value) : percent(value)}`;
+  }
+
+  /** With the members' deviation and the interval, where there are such. */
   #words(line, position) {
-    const value = isRegression(this.model) ? short(line.values[position]) : percent(line.values[position]);
     const deviation = line.spread ? ` \u00b1 ${rough(line.spread[position])}` : "";
     const interval = line.lower ? ` (90\u00a0%: ${short(line.lower[position])} to ${short(line.upper[position])})` : "";
-    return `${line.title} ${value}${deviation}${interval}`;
+    return `${this.#value(line, position)}${deviation}${interval}`;
   }
 
   /** A row for each residue, with the columns that `lyra-hf predict` adds. */

@@ -24,12 +24,7 @@ export class Session {
     this.onLoading = onLoading;
     const count = Math.min(MOST_WORKERS, Math.max(1, (navigator.hardwareConcurrency || 2) - 1));
     // All at once: a worker that is needed later must not depend on the network.
-    this.workers = Array.from({ length: count }, () => ({
-      client: new WorkerClient("model_worker.js"),
-      isBusy: false,
-      started: null,
-      models: new Map(),
-    }));
+    this.workers = Array.from({ length: count }, newWorker);
   }
 
   /** Load the runtime and a model, and make one worker ready for it. */
@@ -138,6 +133,16 @@ export class Session {
     }
     return this.#files.get(address);
   }
+}
+
+/** A worker, and what it has been given: the runtime once `started` is fulfilled, and models. */
+function newWorker() {
+  const worker = { isBusy: false, started: null, models: new Map() };
+  worker.client = new WorkerClient("model_worker.js", () => {
+    worker.started = null;
+    worker.models.clear();
+  });
+  return worker;
 }
 
 /** What a worker computes of a batch. */

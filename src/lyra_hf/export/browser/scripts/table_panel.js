@@ -13,7 +13,7 @@ const VALUES_SHOWN = 6; // of a cell that holds a list
 export class TablePanel {
   constructor(session) {
     this.session = session;
-    this.worker = new WorkerClient("table_worker.js");
+    this.worker = new WorkerClient("table_worker.js", () => toggle("table-ready", false)); // it held the table
     this.reads = 0;
     byId("file").addEventListener("change", (event) => {
       if (event.target.files.length) this.#read(event.target.files[0]);
@@ -29,7 +29,7 @@ export class TablePanel {
 
   /** Another model: its results are not those of the one before. */
   useModel(model) {
-    this.running?.abort();
+    this.#stop();
     this.model = model;
     toggle("table-result", false);
     toggle("pair-column-label", model.pair_input);
@@ -44,7 +44,7 @@ export class TablePanel {
   }
 
   async #read(file) {
-    this.running?.abort();
+    this.#stop();
     this.reads += 1;
     const read = this.reads;
     toggle("table-ready", false);
@@ -102,6 +102,13 @@ export class TablePanel {
       else if (running === this.running) say("table-fault", "Cancelled; nothing was written.");
     }
     if (running === this.running) this.#isRunning(false);
+  }
+
+  /** End what is under way without a word: something else was asked for. */
+  #stop() {
+    this.running?.abort();
+    this.running = null;
+    this.#isRunning(false);
   }
 
   #isRunning(isRunning) {
