@@ -101,22 +101,23 @@ class TestEnds:
         assert (wider_lower <= lower).all()
         assert (wider_upper >= upper).all()
 
-    def test_end_where_labels_do(self):
+    def test_may_go_beyond_the_labels_that_were_seen(self):
+        """Who looks for the best variant of all has to be told how good it may be."""
         predictions, labels = rows(100)
-        labels = labels.clamp(min=0)
-        labels[0] = 0
         intervals, scale = fitted(predictions, labels)
-        lower, upper = intervals(torch.tensor([[0.01], [9.9], [-3.0]]), scale, 0.99)
-        assert float(lower[0]) == 0
-        assert float(upper[1]) <= float(labels.max())
-        assert float(lower[2]) == -3
+        beyond = labels.max() + 5
+        lower, upper = intervals(beyond.reshape(1, 1), scale)
+        assert float(lower) < float(beyond) < float(upper)
 
-    def test_too_few_rows_for_a_level_end_at_the_labels_seen(self):
+    def test_too_few_rows_for_a_level_hold_the_labels_and_the_errors_that_were_seen(self):
         predictions, labels = rows(35)
         intervals, scale = fitted(predictions, labels)
         lower, upper = intervals(predictions, scale, 0.99)
-        assert torch.equal(lower, torch.minimum(labels.min(), predictions))
-        assert torch.equal(upper, torch.maximum(labels.max(), predictions))
+        most, kept = intervals.quantile[:, 0].isfinite().nonzero().max(), intervals(predictions, scale, 0.5)
+        narrower = intervals(predictions, scale, STEP * (int(most) + 1))
+        torch.testing.assert_close(lower, torch.minimum(labels.min(), narrower[0]))
+        torch.testing.assert_close(upper, torch.maximum(labels.max(), narrower[1]))
+        assert (kept[0] >= narrower[0]).all()
 
     def test_labels_that_are_missing_do_not_count(self):
         predictions, labels = rows(200, outputs=2)

@@ -41,8 +41,8 @@ class LyraIntervals(Float32Floor):
         width: (K, O), the typical size of the error at each; between them it changes linearly, beyond it stays.
         quantile: (Q, O), of |error| / width at the levels STEP, 2 STEP, ... below 1; infinite where the rows were too
             few.
-        low: (O,), the lowest label that was seen, in its own units; an interval ends there at the latest.
-        high: (O,), the highest.
+        low: (O,), the lowest label that was seen, in its own units; where the quantile is infinite, an interval holds it
+        high: (O,), and the highest.
     """
 
     centre: Tensor
@@ -85,12 +85,16 @@ class LyraIntervals(Float32Floor):
         """
         predictions = at_least_float32(predictions)
         scores = scale.standardize(predictions)
-        reach = self.quantile[level_index(level)] * self.typical_error(scores)
-        low, high = self.low.to(predictions.dtype), self.high.to(predictions.dtype)
-        # A prediction may lie beyond all labels that were seen; its interval holds it all the same.
-        lower = torch.minimum(torch.maximum(scale(scores - reach), low), predictions)
-        upper = torch.maximum(torch.minimum(scale(scores + reach), high), predictions)
-        return lower, upper
+        quantile = self.quantile[level_index(level)]
+        is_known = quantile.isfinite()
+        # Where rows were too few for a level: what was seen of errors and of labels.
+        most = self.quantile.masked_fill(~self.quantile.isfinite(), 0.0).amax(0)
+        reach = torch.where(is_known, quantile, most) * self.typical_error(scores)
+        lower, upper = scale(scores - reach), scale(scores + reach)
+        lower = torch.where(is_known, lower, torch.minimum(lower, self.low))
+        upper = torch.where(is_known, upper, torch.maximum(upper, self.high))
+        lower, upper = torch.minimum(lower, predictions), torch.maximum(upper, predictions)  # but for rounding
+        return lower.to(predictions.dtype), upper.to(predictions.dtype)
 
     def typical_error(self, scores: Tensor) -> Tensor:
         """The typical size of the error at predictions (..., O), both on the scale of the head."""
