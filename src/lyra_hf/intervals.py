@@ -41,7 +41,7 @@ class LyraIntervals(Float32Floor):
         width: (K, O), the typical size of the error at each; between them it changes linearly, beyond it stays.
         quantile: (Q, O), of |error| / width at the levels STEP, 2 STEP, ... below 1; infinite where the rows were too
             few.
-        low: (O,), the lowest label that was seen, in its own units; where the quantile is infinite, an interval holds it
+        low: (O,), the lowest label that was seen, in its own units; intervals hold it where the quantile is infinite
         high: (O,), and the highest.
     """
 
