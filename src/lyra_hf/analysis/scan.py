@@ -103,7 +103,7 @@ def mutation_scan(
     size = score.at_once(ids.size)
     for start in range(0, positions.size, size):
         chosen = slice(start, start + size)
-        parts.append(score(_mutants(ids, positions[chosen], places[chosen])))
+        parts.append(score(substituted(ids, positions[chosen, None], places[chosen, None])))
         if on_progress is not None:
             on_progress(len(parts[-1].value))
 
@@ -207,8 +207,14 @@ def spell(ids: Ids, alphabet: Alphabet) -> str:
     return "".join(tokens[token] for token in ids.tolist())
 
 
-def _mutants(ids: Ids, positions: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> Ids:
-    """Token ids (N, L) of the mutants that have the letters number `places` (N,) at `positions` (N,)."""
-    mutants = np.tile(ids, (positions.size, 1))
-    mutants[np.arange(positions.size), positions] = FIRST_LETTER + places
+def substituted(ids: Ids, positions: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> Ids:
+    """Mutants (N, L) of token ids (L,), with n substitutions each.
+
+    Args:
+        ids: the wild type's.
+        positions: (N, n) or (n,), where, from 0.
+        places: (N, n), the number of the new letter in the alphabet, from 0.
+    """
+    mutants = np.tile(ids, (len(places), 1))
+    np.put_along_axis(mutants, np.broadcast_to(positions, places.shape), (FIRST_LETTER + places).astype(np.uint8), 1)
     return mutants
