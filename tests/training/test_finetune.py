@@ -146,7 +146,7 @@ class TestRefit:
         report = train(labelled(), tmp_path, self.OPTIONS, model_options=SMALL, callbacks=[Count()])
         assert Count.epochs == [5, report.best_epoch]
 
-    @pytest.mark.parametrize("training", [1, 2])
+    @pytest.mark.parametrize("training", [1, 2, 3, 4])
     def test_it_goes_on_where_it_broke_off(self, tmp_path, training):
         class Break(TrainerCallback):
             trainings = 0
@@ -158,7 +158,7 @@ class TestRefit:
                 if self.trainings == training and state.epoch and state.epoch >= 1:
                     raise KeyboardInterrupt
 
-        options = replace(self.OPTIONS, learning_rate=0.003)
+        options = replace(self.OPTIONS, learning_rate=0.003, calibration_pieces=2 if training > 2 else 0)
         with pytest.raises(KeyboardInterrupt):
             train(labelled(), tmp_path / "broken", options, model_options=SMALL, callbacks=[Break()])
         broken = train(labelled(), tmp_path / "broken", options, model_options=SMALL)

@@ -133,12 +133,13 @@ def test_its_intervals_are_those_of_the_validation_rows(tmp_path, kind):
     assert (inside.mean(0) >= 0.9).all()  # of the rows that they were fitted to
 
 
-def test_models_that_saw_the_validation_rows_hand_on_the_mean_of_their_intervals(made):
+@pytest.mark.parametrize("seen", [{"refit": True}, {"calibration_pieces": 2}])
+def test_models_that_saw_all_rows_among_them_hand_on_the_mean_of_their_intervals(made, seen):
     table = made.table
     for place, model in enumerate(made.models):
         apply(calibration_of(model, table.splits["validation"], table.splits["train"]), model)
         save_checkpoint(model, made.folders[place])
-        made.report(place, options=asdict(replace(OPTIONS, seed=place, refit=True)), validation={"spearman": 0.5})
+        made.report(place, options=asdict(replace(OPTIONS, seed=place, **seen)), validation={"spearman": 0.5})
     made.join()
     joined = load_model(str(made.output)).classifier.intervals
     for name, buffer in joined.named_buffers():

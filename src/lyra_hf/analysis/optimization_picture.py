@@ -23,8 +23,9 @@ def plot_path(found: Optimization, title: str = "") -> "Figure":
         figure = new_figure(max(3.6, 1.4 + 0.42 * min(len(found.beams), _MOST_LABELS)), 2.9)
         axes = figure.subplots()
         counts = np.arange(len(found.path))
-        others = [(count, candidate.score) for count, beam in enumerate(found.beams) for candidate in beam]
-        axes.scatter(*zip(*others, strict=True), s=6, color=GREY, alpha=0.5, linewidths=0, label="others in the beam")
+        places = [count for count, beam in enumerate(found.beams) for _ in beam]
+        others = [candidate.score for beam in found.beams for candidate in beam]
+        axes.scatter(places, others, s=6, color=GREY, alpha=0.5, linewidths=0, label="others in the beam")
         lower, upper = ([getattr(step, end) for step in found.path] for end in ("lower", "upper"))
         if lower[0] is not None:
             middle = [step.score for step in found.path]

@@ -16,7 +16,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax
 
 from ..inference.predictor import Predictor
-from ..inference.results import problem_type
+from ..inference.results import FloatArray, problem_type
 from ..intervals import MIN_ROWS, LyraIntervals
 from ..modeling_lyra import LyraPreTrainedModel
 from .data import Rows
@@ -42,13 +42,17 @@ class Calibration(NamedTuple):
     intervals: dict[str, list[list[float]] | list[float]] | None = None
 
 
-def calibration_of(model: LyraPreTrainedModel, rows: Rows, seen: Rows) -> Calibration:
+def calibration_of(
+    model: LyraPreTrainedModel, rows: Rows, seen: Rows, of_seen: FloatArray | None = None
+) -> Calibration:
     """What makes a model's certainty true on some rows.
 
     Args:
         model: the model, which has no intervals.
         rows: labelled rows that it has not learned from.
         seen: those that it has.
+        of_seen: (n, O), of a regression: what models alike that have not seen them predict for `seen`
+            (`cross_fitting.py`); its intervals then rest on these rows, too.
     """
     config = model.config
     predictions = Predictor(model).predict_encoded(rows.encoded).logits
@@ -63,11 +67,13 @@ def calibration_of(model: LyraPreTrainedModel, rows: Rows, seen: Rows) -> Calibr
         columns = np.where(columns < 0, np.nan, columns)  # -100 where one is missing
         lines = [best_line(logits[:, output].astype(np.float64), columns[:, output]) for output in range(outputs)]
         return plain._replace(slope=[slope for slope, _ in lines], offset=[offset for _, offset in lines])
-    if np.isfinite(columns).sum(0).min() < MIN_ROWS:
-        return plain
     _, others = flatten(config, [np.zeros((len(columns), outputs), np.float32)], [*rows.labels, *seen.labels])
     everything = others.reshape(-1, outputs)
     bounds = np.stack([np.nanmin(everything, 0), np.nanmax(everything, 0)]).astype(np.float32)
+    if of_seen is not None:
+        logits, columns = np.concatenate([logits, of_seen]), everything.astype(np.float64)
+    if np.isfinite(columns).sum(0).min() < MIN_ROWS:
+        return plain
     intervals, scale = LyraIntervals(config), model.classifier.label_scale.cpu()
     intervals.fit(
         torch.from_numpy(logits),
@@ -79,9 +85,10 @@ def calibration_of(model: LyraPreTrainedModel, rows: Rows, seen: Rows) -> Calibr
 
 
 def calibration_of_members(members: Sequence[LyraPreTrainedModel]) -> Calibration:
-    """What makes an ensemble's certainty true where all rows were learned from: the means of its members' intervals.
+    """What makes an ensemble's certainty true by the means of its members' intervals.
 
-    Each member's were fitted before it learned from the last rows. The ensemble's errors are no larger than the
+    For members that have learned from all rows by now, or whose intervals rest on rows that the others have learned
+    from, so that none are left that the ensemble has not seen. The ensemble's errors are no larger than the
     members' in the mean, so that its intervals rather hold too many labels than too few.
     """
     outputs = members[0].config.num_labels

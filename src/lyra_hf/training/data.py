@@ -61,6 +61,14 @@ class Rows(NamedTuple):
             [labels for part in parts for labels in part.labels],
         )
 
+    def filter(self, wanted: npt.NDArray[np.bool_]) -> "Rows":
+        """The rows marked True: (N,)."""
+        return Rows(
+            self.encoded.filter(wanted),
+            [labels for labels, is_wanted in zip(self.labels, wanted, strict=True) if is_wanted],
+            {name: flags[wanted] for name, flags in self.subsets.items()},
+        )
+
     def digest(self) -> str:
         """What changes where any letter, label or part does."""
         digest = hashlib.sha256(self.encoded.ids.tobytes() + self.encoded.offsets.tobytes())

@@ -1,46 +1,40 @@
 """Fine-tunes a Lyra on a labelled table: from the table to a folder that predicts."""
 
-import gc
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from transformers import EvalPrediction, PrinterCallback, ProgressCallback, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_callback import EarlyStoppingCallback
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
+from transformers import TrainerCallback
 
 from ..checkpoints.folders import save_checkpoint, write_text
 from ..configuration_lyra import LyraConfig
-from ..errors import UserError, as_user_error
+from ..errors import UserError
 from ..hub.trained_card import write_trained_card
-from ..inference.loading import quiet_transformers
+from ..inference.loading import load_model
 from ..inference.predictor import Predictor
 from ..inference.results import ProblemType
-from ..modeling_lyra import LyraForSequenceClassification, LyraPreTrainedModel
+from ..modeling_lyra import LyraPreTrainedModel
 from ..tasks.metrics import compute_metrics
-from .averaging import WeightAverager
-from .batches import TableDataset
-from .building import build_model
-from .calibration import Calibration, apply, calibration_of
+from .calibration import apply, calibration_of
+from .cross_fitting import cross_fitted
 from .data import HeldOut, LabelledTable, Rows
 from .evaluation import evaluate_rows, evaluate_test, flatten
+from .learning import Learner
 from .options import TrainingOptions
-from .site_independent import fit_site_weights
-from .summary import greater_is_better
-from .trainer import LyraTrainer
 
 REPORT_FILE = "training_report.json"
 _CHECKPOINTS = "checkpoints"
-_FOUND_FILE = "found.json"  # in that folder: the best epoch and its metrics, when training begins anew with all rows
-_REFIT = "refit"  # in that folder: the checkpoints of that training
+# In that folder, where training goes on after the best epoch is known:
+_FOUND = "found"  # the model of that epoch
+_FOUND_FILE = "best_epoch.json"  # and with it which one that was
+_PIECES = "pieces"  # predictions of pieces of the training rows, and checkpoints of what predicts them
+_REFIT = "refit"  # checkpoints of the training on all rows
 _RUN_FILE = "run.json"
 _DEFAULT_METRICS: dict[ProblemType, str] = {
     "regression": "spearman",
@@ -118,48 +112,76 @@ def finetune(
     for split in ("train", "validation"):
         if split not in table.splits:
             raise UserError(f"no row is in the split {split!r}; training needs rows to train on and to validate on")
-    names = output_names or table.output_names
-    set_seed(options.seed)
-    model = build_model(table, model_options or {}, names, options.start)
     metric = metric or default_metric(table.problem_type)
+    learner = Learner(table, options, model_options or {}, output_names or table.output_names, metric, callbacks or [])
+    model = learner.new_model()
     _check_metric(metric, table, model)
     checkpoints = output / _CHECKPOINTS
     _check_run(checkpoints, table, model.config, options, metric)
     started = time.monotonic()
-    found = checkpoints / _FOUND_FILE
-    if found.is_file():
-        best_epoch, validation, calibration = json.loads(found.read_text(encoding="utf-8"))
-        calibration = Calibration(*calibration)
-    else:
-        rows, validation_rows = _to_learn(model, table.splits["train"]), table.splits["validation"]
-        trainer = _build_trainer(model, rows, validation_rows, checkpoints, options, metric, callbacks or [])
-        _train(trainer)
-        best_epoch = _best_epoch(trainer)
-        calibration = calibration_of(model, validation_rows, table.splits["train"])
-        apply(calibration, model)
-        validation = evaluate_rows(Predictor(model), validation_rows)
-    if options.refit:
-        write_text(found, json.dumps([best_epoch, validation, calibration]))
-        both = Rows.concatenated([table.splits["train"], table.splits["validation"]])
-        set_seed(options.seed)
-        model = build_model(replace(table, splits={"train": both}), model_options or {}, names, options.start)
-        rows = _to_learn(model, both)
-        until = [*(callbacks or []), _StopAfter(best_epoch)]
-        _train(_build_trainer(model, rows, None, checkpoints / _REFIT, options, metric, until))
-        apply(calibration, model)  # of the weights from before: these have learned from all rows there are
+    trained = _trained(learner, model, checkpoints)
     report = save_and_measure(
-        model,
+        trained.model,
         output,
         table,
         held_out,
         metric=metric,
-        best_epoch=best_epoch,
+        best_epoch=trained.best_epoch,
         minutes=round((time.monotonic() - started) / 60, 2),
         options=asdict(options),
-        validation=validation,
+        validation=trained.validation,
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
     return report
+
+
+class _Trained(NamedTuple):
+    """A model that is to be kept.
+
+    Attributes:
+        model: the model, calibrated.
+        best_epoch: how many epochs it learned.
+        validation: metrics on the validation rows, of the weights that had not seen them.
+    """
+
+    model: LyraPreTrainedModel
+    best_epoch: float
+    validation: dict[str, Any]
+
+
+def _trained(learner: Learner, model: LyraPreTrainedModel, checkpoints: Path) -> _Trained:
+    """Train a new model to its best epoch, calibrate it, and train it anew on all rows if the options say so.
+
+    What is found on the way is written down in the folder of checkpoints, and not looked for again.
+    """
+    table, options = learner.table, learner.options
+    train, validation = table.splits["train"], table.splits["validation"]
+    found = checkpoints / _FOUND
+    told = found / _FOUND_FILE
+    if told.is_file():
+        model = load_model(str(found))
+        best_epoch = json.loads(told.read_text(encoding="utf-8"))
+    else:
+        best_epoch = learner.to_best_epoch(model, checkpoints)
+        if options.calibration_pieces or options.refit:  # there is more to do, which may be broken off
+            save_checkpoint(model, found)
+            write_text(told, json.dumps(best_epoch))
+    of_train = None
+    if options.calibration_pieces and table.problem_type == "regression":
+        of_train = cross_fitted(
+            train,
+            validation,
+            options.calibration_pieces,
+            partial(learner.trained_for, best_epoch),
+            checkpoints / _PIECES,
+        )
+    calibration = calibration_of(model, validation, train, of_train)
+    apply(calibration, model)
+    metrics = evaluate_rows(Predictor(model), validation)
+    if options.refit:
+        model = learner.trained_for(best_epoch, Rows.concatenated([train, validation]), checkpoints / _REFIT)
+        apply(calibration, model)  # of the weights from before: these have learned from all rows there are
+    return _Trained(model, best_epoch, metrics)
 
 
 def save_and_measure(
@@ -209,114 +231,6 @@ def save_and_measure(
     return report
 
 
-class _StopAfter(TrainerCallback):
-    """Ends training after some epochs, on a schedule that was made for more."""
-
-    def __init__(self, epochs: float) -> None:
-        self.epochs = epochs
-
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if round(state.epoch) >= self.epochs:
-            control.should_training_stop = True
-
-
-def _to_learn(model: LyraPreTrainedModel, rows: Rows) -> Rows:
-    """The rows with the labels that the network shall learn; a model's site weights are fitted first."""
-    if isinstance(model, LyraForSequenceClassification) and model.site_weights is not None:
-        return fit_site_weights(model, rows)
-    return rows
-
-
-def _train(trainer: LyraTrainer) -> None:
-    """Train, or go on from the last epoch."""
-    gc.freeze()  # what is loaded by now stays: to look through all of torch again and again takes 2 % of the time
-    try:
-        with quiet_transformers():
-            trainer.train(resume_from_checkpoint=_last_checkpoint(Path(str(trainer.args.output_dir))))
-    finally:
-        gc.unfreeze()
-    if hasattr(trainer.model.config, "use_cache"):  # left behind by the Trainer; Lyra has no such thing
-        del trainer.model.config.use_cache
-
-
-def _build_trainer(
-    model: LyraPreTrainedModel,
-    rows: Rows,
-    validation: Rows | None,
-    checkpoints: Path,
-    options: TrainingOptions,
-    metric: str,
-    callbacks: list[TrainerCallback],
-) -> LyraTrainer:
-    """A Trainer on some rows; without validation rows the last weights are kept, not the best."""
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
-        num_train_epochs=options.epochs,
-        per_device_train_batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        weight_decay=options.weight_decay,
-        max_grad_norm=options.max_grad_norm,
-        optim="adamw_torch_fused",
-        lr_scheduler_type="cosine",
-        warmup_steps=options.warmup,
-        eval_strategy="no" if validation is None else "epoch",
-        save_strategy="epoch",
-        logging_strategy="epoch",
-        save_total_limit=1,
-        load_best_model_at_end=validation is not None,
-        restore_callback_states_from_checkpoint=True,
-        metric_for_best_model=metric,
-        greater_is_better=greater_is_better(metric),
-        train_sampling_strategy="group_by_length",
-        eval_do_concat_batches=False,
-        remove_unused_columns=False,
-        logging_nan_inf_filter=False,  # it looks at the loss at every step, which a GPU would have to wait for
-        disable_tqdm=True,
-        report_to="none",
-        seed=options.seed,
-        data_seed=options.seed,
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
-    )
-    if options.patience and validation is not None:
-        callbacks = [*callbacks, EarlyStoppingCallback(early_stopping_patience=options.patience)]
-    with quiet_transformers():
-        trainer = LyraTrainer(
-            model=model,
-            args=arguments,
-            train_dataset=TableDataset(rows),
-            eval_dataset=None if validation is None else TableDataset(validation),
-            compute_metrics=_metrics_of(model),
-            callbacks=callbacks,
-            ssm_learning_rate=options.ssm_learning_rate,
-            averager=WeightAverager(options.averaging) if options.averaging else None,
-            letter_dropout=options.letter_dropout,
-            class_weights=_class_weights(rows, model.config) if options.class_weights else None,
-        )
-    # Both write to standard output, which belongs to results.
-    trainer.remove_callback(PrinterCallback)
-    trainer.remove_callback(ProgressCallback)
-    return trainer
-
-
-def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[str, Any]]:
-    """Metrics from the batches of an evaluation, for the Trainer: plain numbers only."""
-
-    def compute(prediction: EvalPrediction) -> dict[str, Any]:
-        logits, labels = flatten(model.config, list(prediction.predictions), list(prediction.label_ids))
-        names = list(model.config.id2label.values())
-        with as_user_error():  # predictions that are not finite: the weights have run away
-            metrics = compute_metrics(logits, labels, str(model.config.problem_type), names)
-        # A metric that is undefined (constant predictions, say) must not win.
-        return {
-            name: float("-inf" if greater_is_better(name) else "inf") if value is None else value
-            for name, value in metrics.items()
-            if name != "outputs"
-        }
-
-    return compute
-
-
 def _check_metric(metric: str, table: LabelledTable, model: LyraPreTrainedModel) -> None:
     """Refuse a metric that such labels have not, or that the validation labels leave undefined."""
     labels = table.splits["validation"].labels
@@ -357,35 +271,3 @@ def _check_run(
             )
     checkpoints.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(run), encoding="utf-8")
-
-
-def _last_checkpoint(checkpoints: Path) -> str | None:
-    """The newest whole checkpoint; what was being written when a run broke off is removed."""
-    for folder in checkpoints.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        if not (folder / TRAINER_STATE_NAME).is_file():  # written last
-            shutil.rmtree(folder)
-    last: str | None = get_last_checkpoint(checkpoints)
-    return last
-
-
-def _class_weights(rows: Rows, config: LyraConfig) -> torch.Tensor:
-    """Weights by inverse frequency: of classes with a mean of 1; of labels, negatives over positives."""
-    labels = np.concatenate([np.atleast_1d(row) for row in rows.labels])
-    outputs = config.num_labels
-    if config.problem_type == "single_label_classification":
-        counts = np.bincount(labels[labels >= 0], minlength=outputs)
-        return torch.tensor(counts.sum() / (outputs * np.maximum(counts, 1)), dtype=torch.float32)
-    positives = (labels.reshape(-1, outputs) == 1).sum(0)
-    negatives = (labels.reshape(-1, outputs) == 0).sum(0)
-    return torch.tensor(negatives / np.maximum(positives, 1), dtype=torch.float32)
-
-
-def _best_epoch(trainer: LyraTrainer) -> float:
-    best = trainer.state.best_global_step
-    if best is None:
-        raise UserError(
-            f"the validation {trainer.args.metric_for_best_model} was undefined after every epoch (the predictions are "
-            "all the same); train longer, or name another --metric"
-        )
-    epochs = [entry["epoch"] for entry in trainer.state.log_history if entry["step"] == best and "eval_loss" in entry]
-    return float(epochs[0])

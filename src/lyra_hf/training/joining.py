@@ -71,11 +71,14 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
         ensemble = type(models[0]).from_members(models)
     except ValueError as error:
         raise UserError(f"the models cannot be joined: {error}") from error
-    if reports[0]["options"].get("refit"):
+    options = TrainingOptions.from_dict({**reports[0]["options"], "seed": 0})
+    if options.refit or (options.calibration_pieces and table.problem_type == "regression"):
         apply(calibration_of_members(models), ensemble)
-        validation = combined([report["validation"] for report in reports], mean)
     else:
         apply(calibration_of(ensemble, table.splits["validation"], table.splits["train"]), ensemble)
+    if options.refit:
+        validation = combined([report["validation"] for report in reports], mean)
+    else:
         validation = evaluate_rows(Predictor(ensemble), table.splits["validation"])
     return save_and_measure(
         ensemble,

@@ -24,6 +24,9 @@ class TrainingOptions:
         patience: epochs without a better validation metric after which training ends; 0 for never.
         refit: when the best epoch is known, train anew for as many epochs on training and validation rows together;
             what is kept is then that model, and its validation metrics those from before.
+        calibration_pieces: of a regression, into how many pieces the training rows are cut, each of which a model that
+            learned from the others predicts, so that intervals rest on all rows and not on the validation rows alone;
+            0 for these. Each piece takes about as long as a training.
         start: a checkpoint (name or folder) whose weights, but for the head's, are the initial ones, and whose shape
             the model has; of an ensemble as many members as the model has. None for random ones.
         class_weights: weigh classes by the inverse of their frequency.
@@ -41,6 +44,7 @@ class TrainingOptions:
     letter_dropout: float = 0.0
     patience: int = 15
     refit: bool = False
+    calibration_pieces: int = 0
     start: str | None = None
     class_weights: bool = False
     seed: int = 0
@@ -52,6 +56,8 @@ class TrainingOptions:
         for name in ("learning_rate", "ssm_learning_rate", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.calibration_pieces < 0 or self.calibration_pieces == 1:
+            raise UserError(f"calibration_pieces must be 0, or 2 or more, not {self.calibration_pieces}")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed must be at least 0 and below 2**32, not {self.seed}")
         for name in ("warmup", "averaging", "letter_dropout"):
