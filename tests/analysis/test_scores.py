@@ -31,7 +31,7 @@ def test_one_of_several_outputs():
     np.testing.assert_array_equal(scores.value, outputs(score)[:, 2])
     assert scores.sd.shape == (3,)
     assert (scores.sd > 0).all()
-    with pytest.raises(UserError, match="several outputs; name one with --output: LABEL_0, LABEL_1, LABEL_2"):
+    with pytest.raises(UserError, match=r"several outputs; name one \(--label\): LABEL_0, LABEL_1, LABEL_2"):
         SequenceScore(score.predictor)
 
 

@@ -6,6 +6,7 @@ Figures are made without matplotlib's global state: no window opens, and nothing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,8 @@ GREY = "#767676"
 # ColorBrewer's RdBu, safe for the colour-blind: negative blue, zero white, positive red. Magnitudes: light to dark.
 DIVERGING, SEQUENTIAL = "RdBu_r", "cividis"
 MISSING = "#D9D9D9"  # where nothing was computed
+
+_LETTERS_PER_INCH = 18  # of a caption
 
 _FORMATS = {".png": "png", ".svg": "svg"}
 _LOOK: dict[str, Any] = {
@@ -72,6 +75,12 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def add_caption(figure: "Figure", text: str) -> None:
+    """Text below a picture, in lines as wide as the picture."""
+    lines = wrap(text, int(figure.get_figwidth() * _LETTERS_PER_INCH))
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7)
+
+
 def zero_centred(values: npt.NDArray[np.floating[Any]]) -> "TwoSlopeNorm":
     """A scale for the diverging map: white is zero, both sides reach as far as the largest magnitude (NaN is none)."""
     from matplotlib.colors import TwoSlopeNorm
@@ -85,11 +94,12 @@ def check_picture(path: str | Path) -> None:
     """Refuse a picture that could not be made, before anything is computed for it.
 
     Raises:
-        UserError: the ending is neither .png nor .svg, or matplotlib is not installed.
+        UserError: the ending is neither .png nor .svg, nothing can be written there, or matplotlib is not installed.
     """
-    _format_of(Path(path))
-    with common_look():
-        pass
+    path = Path(path)
+    _format_of(path)
+    with common_look(), explained(str(path)):
+        NewFile(path, gzipped=False).discard()
 
 
 def save(figure: "Figure", path: str | Path) -> None:

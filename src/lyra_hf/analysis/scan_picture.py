@@ -14,6 +14,7 @@ from .plotting import (
     ORANGE,
     PURPLE,
     VERMILION,
+    add_caption,
     common_look,
     new_figure,
     zero_centred,
@@ -67,7 +68,7 @@ def plot_scan(scan: MutationScan, title: str = "") -> "Figure":
                 axes.set_xlim(start + 0.5, start + per_strip + 0.5)
                 if scan.second_part is not None and start < scan.second_part < stop:
                     axes.axvline(scan.second_part + 0.5, color=BLACK, linewidth=1)
-        heat.set_xlabel(_caption(scan), loc="left")
+        add_caption(figure, _caption(scan))
         bar = figure.colorbar(image, ax=list(parts), location="right", shrink=min(1.0, 2.2 / figure.get_figheight()))
         bar.set_label(f"effect on {scan.quantity}")
         if title:
@@ -76,14 +77,14 @@ def plot_scan(scan: MutationScan, title: str = "") -> "Figure":
 
 
 def _caption(scan: MutationScan) -> str:
-    lines = [
-        "position (from 1); dots mark the wild type, whose score is "
-        f"{scan.wild_type:.3g}; colours: mutant minus wild type.",
+    sentences = [
+        f"Positions from 1. Dots mark the wild type, whose score is {scan.wild_type:.3g}.",
+        "Colours: mutant minus wild type.",
         "Logo: each letter's effect minus the mean over the letters at its position.",
     ]
     if scan.second_part is not None:
-        lines.append("The black line parts the two sequences of the pair.")
-    return "\n".join(lines)
+        sentences.append("The black line parts the two sequences of the pair.")
+    return " ".join(sentences)
 
 
 def _draw_heat(axes: Any, scan: MutationScan, start: int, stop: int, norm: Any) -> Any:
@@ -100,8 +101,8 @@ def _draw_heat(axes: Any, scan: MutationScan, start: int, stop: int, norm: Any) 
     found = np.flatnonzero(places >= 0)
     axes.scatter(start + 1 + found, places[found], s=5, color=BLACK, linewidths=0)
     axes.set_yticks(range(rows), list(scan.letters))
-    shown = [position for position in range(start + 1, stop + 1) if position % 5 == 0 or position == start + 1]
-    axes.set_xticks(shown)
+    first = [] if start % 5 == 3 else [start + 1]  # where its number has room beside the next
+    axes.set_xticks(first + [position for position in range(start + 2, stop + 1) if position % 5 == 0])
     axes.tick_params(length=0, axis="y")
     axes.spines[:].set_visible(False)
     return image

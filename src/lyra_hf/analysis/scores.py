@@ -76,7 +76,7 @@ class SequenceScore:
         elif len(names) == 2 and self._kind == "single_label_classification":
             self._index = 1
         else:
-            raise UserError(f"the model has several outputs; name one with --output: {', '.join(names)}")
+            raise UserError(f"the model has several outputs; name one (--label): {', '.join(names)}")
         is_regression = self._kind == "regression"
         self.column = "prediction" if is_regression else "log_odds"
         self.quantity = names[self._index] if is_regression else f"log-odds of {names[self._index]}"
