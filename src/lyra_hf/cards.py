@@ -20,6 +20,9 @@ PLACEHOLDER = "ORG/NAME"
 # A card with this line is written anew when its model is saved; one without it is somebody's own.
 MARK = "<!-- lyra_hf writes this card anew when the model is saved. Delete this line to keep your changes. -->"
 
+# A card with this line has the placeholder, too, though it is not written anew.
+UNNAMED = f"<!-- {PLACEHOLDER} stands for the repository's name, which a push puts in. -->\n"
+
 # The pipeline and the Auto class that suit each class of model.
 PIPELINES = {
     "LyraForRegression": "text-classification",
@@ -104,6 +107,11 @@ def metrics_table(columns: Mapping[str, Mapping[str, float | None]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def listed(value: str | Sequence[str] | None) -> list[str]:
+    """Tags or names, where one may be given as a text by itself."""
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
 def is_own(folder: Path) -> bool:
     """Whether a folder has a card that somebody wrote, which is not to be replaced."""
     path = folder / CARD
@@ -112,7 +120,9 @@ def is_own(folder: Path) -> bool:
 
 def named(card: str, name: str) -> str:
     """A card that was written before the name of its repository was known, with the name; another as it is."""
-    return re.sub(rf"\b{PLACEHOLDER}\b", name, card) if MARK in card else card
+    if MARK not in card and UNNAMED not in card:
+        return card
+    return re.sub(rf"\b{PLACEHOLDER}\b", name, card.replace(UNNAMED, ""))
 
 
 def _front_matter(config: LyraConfig, pipeline: str, told: Told) -> str:

@@ -19,7 +19,7 @@ from huggingface_hub import CommitInfo, HfApi, ModelCard
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from transformers import PreTrainedModel
 
-from .cards import CARD, MARK, Told, general_card, is_own, named, pipeline_of
+from .cards import CARD, MARK, Told, general_card, is_own, listed, named, pipeline_of
 from .tokenization_lyra import build_tokenizer
 from .trainer_cards import keep_cards
 
@@ -117,7 +117,7 @@ def push(
     revision: str | None = None,
     create_pr: bool = False,
     max_shard_size: int | str = "50GB",
-    tags: Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
     card: str | None = None,
 ) -> CommitInfo:
     """Create a repository unless it is there, and put up a whole model in one commit.
@@ -136,14 +136,14 @@ def push(
         card: the card; else that on the Hub if somebody wrote it, or one made of the configuration.
     """
     api = HfApi(token=token)
-    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-    if revision is not None and not revision.startswith("refs/pr"):
-        api.create_branch(repo_id, branch=revision, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        model.save_pretrained(folder, max_shard_size=max_shard_size)
+        model.save_pretrained(folder, max_shard_size=max_shard_size)  # first: what fails leaves no empty repository
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        if revision is not None and not revision.startswith("refs/pr"):
+            api.create_branch(repo_id, branch=revision, exist_ok=True)
         text = card or _card_on_hub(api, repo_id, revision) or (folder / CARD).read_text(encoding="utf-8")
-        text = finished_card(text, repo_id, [*(tags or ()), *(model.model_tags or ())])
+        text = finished_card(text, repo_id, [*listed(tags), *listed(model.model_tags)])
         (folder / CARD).write_text(text, encoding="utf-8")
         return api.upload_folder(
             repo_id=repo_id,
@@ -165,13 +165,13 @@ def push_options(folder: str | os.PathLike[str], options: dict[str, Any]) -> dic
     return {"repo_id": path.name, "card": card, **of_push}
 
 
-def finished_card(card: str, repo_id: str, tags: Sequence[str] = ()) -> str:
+def finished_card(card: str, repo_id: str, tags: str | Sequence[str] = ()) -> str:
     """A card with the name of its repository, and with further tags."""
     card = named(card, repo_id)
     if not tags:
         return card
     tagged = ModelCard(card)
-    tagged.data["tags"] = list(dict.fromkeys([*(tagged.data.get("tags") or []), *tags]))
+    tagged.data["tags"] = list(dict.fromkeys([*listed(tagged.data.get("tags")), *listed(tags)]))
     return str(tagged)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResult
 from transformers import PreTrainedModel
 
-from .cards import CARD, PIPELINES, PLACEHOLDER, Told, is_own, metrics_table, named, pipeline_of
+from .cards import CARD, PIPELINES, PLACEHOLDER, Told, is_own, listed, metrics_table, named, pipeline_of
 
 _MARK = "_lyra_hf_cards"  # on what is wrapped already
 _OPTIONS = (
@@ -81,12 +81,12 @@ def _told(
     dataset: str | list[str] | None,
 ) -> Told:
     """What a Trainer and the arguments of its card tell of a model."""
-    names = _listed(dataset) or _listed(dataset_tags)
+    names = listed(dataset) or listed(dataset_tags)
     origin = finetuned_from or model.config.name_or_path
     metadata = {
         "language": language,
         "license": license_name,
-        "datasets": _listed(dataset_tags),
+        "datasets": listed(dataset_tags),
         "base_model": origin if origin and not Path(origin).is_dir() else None,
     }
     found = _last_evaluation(trainer.state.log_history)
@@ -104,7 +104,7 @@ def _told(
         evaluations=[
             EvalResult(
                 task_type=pipeline_of(model),
-                dataset_type=(_listed(dataset_tags) or ["custom"])[0],
+                dataset_type=(listed(dataset_tags) or ["custom"])[0],
                 dataset_name=names[0] if names else "evaluation rows of the training",
                 metric_type=name,
                 metric_value=round(value, 4),
@@ -112,7 +112,7 @@ def _told(
             for name, value in found.items()
         ],
         metadata={name: value for name, value in metadata.items() if value},
-        tags=[*_listed(tags), "generated_from_trainer"],
+        tags=[*listed(tags), "generated_from_trainer"],
     )
 
 
@@ -124,10 +124,6 @@ def _last_evaluation(history: Sequence[dict[str, Any]]) -> dict[str, float]:
         if found:
             return {name: float(value) for name, value in found.items() if name not in _NOT_METRICS}
     return {}
-
-
-def _listed(value: str | list[str] | None) -> list[str]:
-    return [] if value is None else [value] if isinstance(value, str) else list(value)
 
 
 def _plain(value: Any) -> Any:

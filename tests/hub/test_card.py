@@ -210,7 +210,7 @@ class TestEnsemble:
         assert table_row(text, "large")[1:] == ["all", "spearman 0.8", "0.7211", "0.6600 to 0.7600"]
         for value in (
             "an ensemble of 2 Lyras in one model of 100,000 parameters",
-            "A prediction is the mean over the 2 members. `spread`, beside it in the file and in the model's output",
+            "A prediction is the mean over the 2 members. `sd` in the file, `spread` in the model's output,",
             "Shipped is the ensemble of the models of seeds 0, 1, joined with nothing trained again: on validation it "
             "was better than the best of them, seed 1",
             "The 95 % interval of its test spearman is 0.6600 to 0.7600",
@@ -227,7 +227,7 @@ class TestEnsemble:
 
     def test_of_classes_the_file_has_no_spread(self, recipe):
         text = self.card(recipe, self.BETTER, problem_type="single_label_classification", outputs=["on", "off"])
-        assert "the 2 members (of their logits). `spread`, in the model's output, is their" in text
+        assert "the 2 members (of their logits). `spread` in the model's output is their" in text
 
     def test_that_is_not_shipped(self, recipe, text):
         """It is better than the mean over the seeds, and worse than the best of them."""

@@ -146,6 +146,20 @@ class TestPushing:
         ids = random_ids(2, 9)
         assert torch.equal(AutoModelForSequenceClassification.from_pretrained(name)(ids).logits, model(ids).logits)
 
+    @pytest.mark.parametrize("card", ["---\ntags: biology\n---\nMine.\n", "---\ntags: [biology]\n---\nMine.\n"])
+    def test_tags_may_be_a_text(self, names, card, tmp_path):
+        name = names.new("tags")
+        (tmp_path / "README.md").write_text(card)
+        build(LyraForRegression).save_pretrained(tmp_path, push_to_hub=True, repo_id=name, tags="cas9")
+        assert ModelCard.load(name).data.tags == ["biology", "cas9"]
+
+    def test_what_cannot_be_saved_leaves_no_repository(self, loopback, monkeypatch):
+        model = build(LyraForRegression)
+        monkeypatch.setattr(type(model), "save_pretrained", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            publishing.push(model, "lyra-org/none")
+        assert loopback.repositories == {}
+
     def test_a_card_that_somebody_wrote_on_the_hub_stays(self, names):
         model, name = build(LyraForRegression), names.new("card")
         model.push_to_hub(name)

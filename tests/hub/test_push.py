@@ -79,11 +79,25 @@ class TestWhatGoesUp:
         assert f'from_pretrained("{name}", trust_remote_code=True)' in text
         assert "ORG/NAME" not in text
 
+    @pytest.mark.parametrize("shipped", ["lyra-gb1", "lyra-cas13a", "lyra-disorder"])
+    def test_the_card_of_a_shipped_checkpoint_says_how_to_load_what_was_pushed(self, loopback, lyra, shipped):
+        assert lyra("push", shipped, "lyra-org/pushed")[0] == 0
+        text = loopback.repositories["lyra-org/pushed"].files["README.md"].content.decode()
+        assert 'model="lyra-org/pushed", trust_remote_code=True)' in text
+        assert "ORG/NAME" not in text
+
     def test_a_folder_without_a_card_gets_one(self, names, folder, lyra):
         name = names.new("bare")
         (folder / "README.md").unlink()
         assert lyra("push", folder, name)[0] == 0
         assert ModelCard.load(name).data.library_name == "transformers"
+
+    @pytest.mark.parametrize("card", ["# Mine, without front matter\n", "---\nlicense:   mit\n---\n# Mine\n"])
+    def test_a_card_of_ones_own_goes_up_as_it_is(self, names, folder, lyra, card):
+        name = names.new("own")
+        (folder / "README.md").write_text(card)
+        assert lyra("push", folder, name)[0] == 0
+        assert Path(HfApi().hf_hub_download(name, "README.md")).read_text() == card
 
     def test_a_model_that_is_there_stays_unless_told(self, names, folder, lyra, tmp_path):
         name = names.new("there")
@@ -141,14 +155,23 @@ class TestRefusals:
             (folder / "model.safetensors").write_bytes(b"cut")
             assert "not a safetensors file, or cut short" in refused(lyra("push", folder, "lyra-org/guides"))
         else:
-            (folder / "README.md").write_text("---\ntags: [1, : {\n---\n")
-            assert "README.md: the front matter is no YAML" in refused(lyra("push", folder, "lyra-org/guides"))
+            for front_matter in ("tags: [1, : {", "tags: " + "[" * 10**4):
+                (folder / "README.md").write_text(f"---\n{front_matter}\n---\n")
+                assert "README.md: the front matter is no YAML" in refused(lyra("push", folder, "lyra-org/guides"))
         assert loopback.repositories == {}
 
     def test_a_card_that_the_hub_refuses(self, loopback, folder, lyra):
         (folder / "README.md").write_text("---\npipeline_tag: [a]\n---\n")
         assert '"pipeline_tag" must be a string' in refused(lyra("push", folder, "lyra-org/guides"))
         assert loopback.repositories == {}
+
+    def test_what_the_hub_refuses_in_the_end(self, loopback, folder, lyra, monkeypatch):
+        def refuse(*_, **__):
+            raise ValueError("Invalid metadata in README.md.\n- no good")
+
+        monkeypatch.setattr(HfApi, "upload_folder", refuse)
+        said = refused(lyra("push", folder, "lyra-org/guides"))
+        assert "Invalid metadata in README.md. - no good; nothing was published" in said
 
 
 @pytest.mark.usefixtures("quick")

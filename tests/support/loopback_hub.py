@@ -262,8 +262,10 @@ def _whoami(handler: _Handler, _: dict[str, str], __: bytes) -> None:
 def _validate_yaml(handler: _Handler, _: dict[str, str], body: bytes) -> None:
     """The front matter is YAML; the rules that the Hub has beside are few here."""
     content = json.loads(body)["content"]
-    errors = _card_errors(content)
-    handler.answer({"errors": [{"message": error} for error in errors], "warnings": []}, 400 if errors else 200)
+    warnings = [] if content.startswith("---\n") else [{"message": "empty or missing yaml metadata in repo card"}]
+    errors = [] if warnings else _card_errors(content)
+    told = {"errors": [{"message": error} for error in errors], "warnings": warnings}
+    handler.answer(told, 400 if errors else 200)
 
 
 def _card_errors(content: str) -> list[str]:

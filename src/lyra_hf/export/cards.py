@@ -39,8 +39,10 @@ def read_card(folder: Path) -> CardFacts:
     path = folder / CARD
     try:
         text = path.read_text(encoding="utf-8")
-        metadata = metadata_load(path) or {}
-    except (OSError, ValueError, yaml.YAMLError):
+        metadata: Any = metadata_load(path) or {}  # front matter may be any YAML
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return CardFacts()
+    if not isinstance(metadata, dict):
         return CardFacts()
     sections = _sections(text)
     return CardFacts(

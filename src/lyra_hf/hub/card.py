@@ -7,6 +7,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from ..cards import PLACEHOLDER, UNNAMED
 from ..configuration_lyra import LyraConfig
 from ..errors import UserError
 from ..tasks.outcomes import Outcome, Spread
@@ -57,7 +58,10 @@ def model_card(recipe: Recipe, outcome: Outcome, shown: Shown) -> str:
         name=recipe.checkpoint,
         title=recipe.title[0].upper() + recipe.title[1:],
         model_kind=_model_kind(members, report["parameters"]),
+        unnamed=UNNAMED,
         usage=_usage(recipe),
+        pushed=_pushed(recipe),
+        placeholder=PLACEHOLDER,
         command=f"lyra-hf predict {recipe.checkpoint} sequences.csv "
         + (f"--pair-column {recipe.pair} " if recipe.pair else "")
         + "-o scores.csv",
@@ -132,12 +136,12 @@ def _spread(recipe: Recipe, members: int) -> str:
     if members == 1:
         return ""
     if recipe.problem_type == "regression":
-        mean, place = "", "beside it in the file and in the model's output"
+        mean, place = "", "`sd` in the file, `spread` in the model's output,"
     else:
-        mean, place = " (of their logits)", "in the model's output"
+        mean, place = " (of their logits)", "`spread` in the model's output"
     return (
-        f"\n\nA prediction is the mean over the {members} members{mean}. `spread`, {place}, is their standard "
-        "deviation: where it is large, the members disagree."
+        f"\n\nA prediction is the mean over the {members} members{mean}. {place} is their standard deviation: where it "
+        "is large, the members disagree."
     )
 
 
@@ -152,18 +156,32 @@ def _usage(recipe: Recipe) -> str:
             f'predictor = lyra_hf.Predictor("{recipe.checkpoint}")\n'
             f'predictor(["{recipe.example}"])  # a list of one array, with {outputs} for each residue'
         )
+    return (
+        "import lyra_hf\n"
+        "from transformers import pipeline\n\n"
+        f'scorer = pipeline("{_PIPELINES[recipe.head]}", model="{recipe.checkpoint}")\n'
+        f"scorer({_argument(recipe)})"
+    )
+
+
+def _pushed(recipe: Recipe) -> str:
+    """The example without the package, from a repository on the Hub."""
+    return (
+        "from transformers import pipeline\n\n"
+        f'scorer = pipeline("{_PIPELINES[recipe.head]}", model="{PLACEHOLDER}", trust_remote_code=True)\n'
+        f"scorer({_argument(recipe)})"
+    )
+
+
+def _argument(recipe: Recipe) -> str:
+    """What the pipeline is given of the example."""
     argument = f'"{recipe.example}"'
     if recipe.pair is not None:
         first, second = recipe.example.split()
         argument = f'{{"text": "{first}", "text_pair": "{second}"}}'
     if recipe.head == "sequence" and len(recipe.outputs) > 1:
         argument += ", top_k=None"  # every output, not the highest alone
-    return (
-        "import lyra_hf\n"
-        "from transformers import pipeline\n\n"
-        f'scorer = pipeline("{_PIPELINES[recipe.head]}", model="{recipe.checkpoint}")\n'
-        f"scorer({argument})"
-    )
+    return argument
 
 
 def _data(recipe: Recipe) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import warnings
 from pathlib import Path
 
 import yaml
@@ -53,9 +54,7 @@ def push_model(name_or_path: str, repo_id: str, *, private: bool = False, update
         with requests_to_hub(f"pushing to {repo_id}", _NOTHING_PUBLISHED):
             _check_card(whole / CARD)
             address = api.create_repo(repo_id, private=private or None, exist_ok=True)
-            api.upload_folder(
-                repo_id=repo_id, folder_path=whole, commit_message=f"Upload {type(model).__name__} with lyra_hf"
-            )
+            _upload(api, repo_id, whole, f"Upload {type(model).__name__} with lyra_hf")
     return str(address)
 
 
@@ -108,14 +107,35 @@ def _check_repository(found: ModelInfo | None, repo_id: str, *, private: bool, u
         raise UserError(f"{repo_id} exists and is public: --private is for a new one; change it in its settings")
 
 
+class _AsSent(ModelCard):
+    """A card that is checked as it is sent, and not as the client would write it anew."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__(content)
+        self.sent = content
+
+    def __str__(self) -> str:
+        return self.sent
+
+
 def _check_card(path: Path) -> None:
     """Have the Hub check a card's front matter."""
     try:
-        ModelCard.load(path).validate()
-    except yaml.YAMLError as error:
+        _AsSent(path.read_bytes().decode()).validate()
+    except (yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{path.name}: the front matter is no YAML ({_plain(error)})") from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # the client's own, of fields that it knows
         raise UserError(f"{path.name}: the Hub refuses the front matter ({_plain(error)})") from error
+
+
+def _upload(api: HfApi, repo_id: str, folder: Path, message: str) -> None:
+    """Send a folder as one commit; the card has been checked, so what is told of it again is no news."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Warnings while validating metadata", category=UserWarning)
+            api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message)
+    except ValueError as error:
+        raise UserError(f"pushing to {repo_id}: {_plain(error)}; {_NOTHING_PUBLISHED}") from error
 
 
 def _plain(error: Exception) -> str:
