@@ -12,6 +12,7 @@ import typer
 from .. import __version__
 from ..errors import UserError
 from .console import counting, messages, print_result, waiting
+from .optimization import optimize
 
 app = typer.Typer(
     name="lyra-hf",
@@ -134,6 +135,13 @@ def train(
     refit: Annotated[
         bool, typer.Option("--refit", help="Once the best epoch is known, train anew on validation rows too.")
     ] = False,
+    calibration_pieces: Annotated[
+        int | None,
+        typer.Option(
+            help="Of rows in groups: cut the training rows into so many pieces, and predict each by a model trained on "
+            "the others, so that intervals rest on all of them. Takes as many times as long."
+        ),
+    ] = None,
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Weigh rare classes up.")] = False,
     metric: Annotated[str | None, typer.Option(help="What the best epoch is picked by.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
@@ -155,6 +163,7 @@ def train(
         "learning_rate": learning_rate,
         "patience": patience,
         "refit": refit or None,
+        "calibration_pieces": calibration_pieces,
         "class_weights": class_weights or None,
         "seed": seed,
     }
@@ -371,6 +380,9 @@ def pull(
     with waiting(f"pulling {repository}"):
         folder = pull_model(repository, output, revision=revision)
     messages.print(f"{folder}: score sequences with lyra-hf predict {folder} sequences.csv")
+
+
+app.command()(optimize)
 
 
 def main(arguments: list[str] | None = None) -> None:
