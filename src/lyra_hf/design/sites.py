@@ -1,0 +1,105 @@
+"""The sites of a nuclease in a contig.
+
+Letters in shapes: L letters of a contig, N sites, W letters that the model reads of each (`Nuclease.window`).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..alphabets import DNA
+from .genome import Contig, Ids
+from .nucleases import Nuclease
+from .regions import Intervals
+
+BLOCK = 1 << 20  # starts of sites that are looked at together
+_IDS = DNA.vocabulary
+_UNKNOWN = _IDS["N"]
+_COMPLEMENTS = np.array(DNA.complement_ids, np.uint8)
+# Of each token id the letters that it stands for, a bit each; none of an ambiguous one: that may be another letter.
+_BITS = np.zeros(len(_IDS), np.uint8)
+for _place, _letter in enumerate(DNA.letters):
+    _BITS[_IDS[_letter]] = 1 << _place
+_CODES = {letter: 1 << place for place, letter in enumerate(DNA.letters)}
+_CODES |= {code: sum(_CODES[letter] for letter in letters) for code, letters in DNA.ambiguity.items()}
+
+
+class Sites(NamedTuple):
+    """Sites of one contig, by start, and at one start the forward strand first.
+
+    Attributes:
+        contig: its name.
+        starts: (N,), of the guide and the PAM on the contig, from 0.
+        is_reverse: (N,), whether the protospacer is on the other strand than the one that the contig tells.
+        windows: (N, W), token ids of the site and its context, 5' to 3' on the strand of the protospacer. What is
+            beyond the contig's ends is N.
+    """
+
+    contig: str
+    starts: npt.NDArray[np.int64]
+    is_reverse: npt.NDArray[np.bool_]
+    windows: Ids
+
+    def take(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Sites":
+        """Those marked True, or at the places told."""
+        return Sites(self.contig, self.starts[chosen], self.is_reverse[chosen], self.windows[chosen])
+
+
+def find_sites(contig: Contig, nuclease: Nuclease, intervals: Intervals) -> Iterator[Sites]:
+    """The sites whose guide and PAM lie in one of the intervals, in order, some at a time.
+
+    The PAM fits, and no letter of guide and PAM is unknown. Of nucleases that cut RNA the contig is the transcript, and
+    its sites are on that strand alone.
+
+    Args:
+        contig: where to look.
+        nuclease: what for.
+        intervals: (n, 2), rising, none touching another.
+    """
+    for first, last in intervals.tolist():
+        end = last - nuclease.site + 1  # behind the last start
+        for start in range(first, end, BLOCK):
+            sites = _sites_between(contig, nuclease, start, min(start + BLOCK, end))
+            if sites.starts.size:
+                yield sites
+
+
+def _sites_between(contig: Contig, nuclease: Nuclease, start: int, end: int) -> Sites:
+    """The sites that start from `start` up to, not including, `end`."""
+    ids = contig.ids[start : end + nuclease.site - 1]
+    bits = _BITS[ids]
+    before = np.concatenate([[0], np.cumsum(bits == 0)])  # unknown letters up to each
+    is_known = before[nuclease.site :] == before[: -nuclease.site]
+    strands = []
+    for is_reverse in (False, True) if nuclease.target == "dna" else (False,):
+        fits = is_known.copy()
+        for place, mask in _pam_masks(nuclease, is_reverse=is_reverse):
+            fits &= (bits[place : place + fits.size] & mask) != 0
+        strands.append(np.flatnonzero(fits) + start)
+    starts = np.concatenate(strands)
+    is_reverse = np.repeat(np.arange(len(strands)) > 0, [found.size for found in strands])
+    order = np.argsort(starts, kind="stable")
+    starts, is_reverse = starts[order], is_reverse[order]
+    return Sites(contig.name, starts, is_reverse, _windows(contig.ids, nuclease, starts, is_reverse))
+
+
+def _pam_masks(nuclease: Nuclease, *, is_reverse: bool) -> list[tuple[int, int]]:
+    """Where in a site, as the contig has it, which letters the PAM wants, as bits."""
+    pam = nuclease.pam
+    start = 0 if nuclease.pam_side == "5'" else nuclease.guide
+    if is_reverse:
+        pam = "".join(DNA.complements[code] for code in reversed(pam))
+        start = nuclease.site - start - len(pam)
+    return [(start + place, _CODES[code]) for place, code in enumerate(pam)]
+
+
+def _windows(ids: Ids, nuclease: Nuclease, starts: npt.NDArray[np.int64], is_reverse: npt.NDArray[np.bool_]) -> Ids:
+    """Token ids (N, W) of sites and their context, on the strand of the protospacer."""
+    left = np.where(is_reverse, nuclease.after, nuclease.before)
+    places = (starts - left)[:, None] + np.arange(nuclease.window)  # (N, W)
+    windows = ids[np.clip(places, 0, ids.size - 1)]
+    windows[(places < 0) | (places >= ids.size)] = _UNKNOWN
+    windows[is_reverse] = _COMPLEMENTS[windows[is_reverse, ::-1]]
+    return windows
