@@ -110,7 +110,7 @@ def epistasis(
     letters = score.alphabet.letters
     wild_type = spell(ids, score.alphabet)
     chosen = tuple(range(1, ids.size + 1)) if positions is None else tuple(sorted(set(positions)))
-    _check(wild_type, letters, chosen, order)
+    check_size(wild_type, letters, chosen, order)
     value = float(score.values(ids[None])[0])
     sets = [subset for size in range(1, order + 1) for subset in combinations(chosen, size)]
     effects: dict[Positions, Floats] = {}
@@ -230,8 +230,8 @@ def variant_of(found: Epistasis, positions: Positions, places: Sequence[int]) ->
     )
 
 
-def _check(sequence: str, letters: str, positions: Positions, order: int) -> None:
-    """Refuse what cannot be computed.
+def check_size(sequence: str, letters: str, positions: Sequence[int], order: int) -> None:
+    """Refuse what cannot be computed, before anything is.
 
     Raises:
         UserError: a position is none of the sequence's, the order does not fit, or there are too many mutants.

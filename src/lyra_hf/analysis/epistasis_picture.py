@@ -27,13 +27,10 @@ def plot_epistasis(found: Epistasis, measured: MeasuredEpistasis | None = None, 
     was measured. Of few positions the cells have their numbers in them.
 
     Raises:
-        UserError: the epistasis is not of pairs, there are more than 400 positions, or matplotlib is not installed.
+        UserError: it cannot be drawn (`check_drawable`), or matplotlib is not installed.
     """
     count = len(found.positions)
-    if found.order != 2:
-        raise UserError(f"a picture shows pairs, and this is epistasis of order {found.order}; ask for a table with -o")
-    if count > MOST_POSITIONS:
-        raise UserError(f"a picture shows at most {MOST_POSITIONS} positions, not {count:,}; choose some (--positions)")
+    check_drawable(count, found.order)
     strengths = epistasis_map(found)
     if measured is not None:
         below = np.tril_indices(count, -1)
@@ -60,6 +57,20 @@ def plot_epistasis(found: Epistasis, measured: MeasuredEpistasis | None = None, 
         if title:
             axes.set_title(title)
     return figure
+
+
+def check_drawable(positions: int, order: int) -> None:
+    """Refuse what no map can show, before it is computed.
+
+    Raises:
+        UserError: the order is another than 2, or there are more than 400 positions.
+    """
+    if order != 2:
+        raise UserError(f"a picture shows pairs, and this is epistasis of order {order}; leave --picture out")
+    if positions > MOST_POSITIONS:
+        raise UserError(
+            f"a picture shows at most {MOST_POSITIONS} positions, not {positions:,}; choose some (--positions)"
+        )
 
 
 def _label_axes(axes: Any, found: Epistasis) -> None:

@@ -9,7 +9,7 @@ from .epistasis import Epistasis, Positions, root_mean_square, strongest, varian
 from .measured_epistasis import MeasuredEpistasis, agreement
 from .variants import format_variant
 
-_ROWS_PER_BATCH = 65_536
+_ROWS_AT_ONCE = 65_536
 
 
 def position_columns(found: Epistasis, measured: MeasuredEpistasis | None = None) -> dict[str, pa.Array]:
@@ -39,23 +39,23 @@ def position_columns(found: Epistasis, measured: MeasuredEpistasis | None = None
     return columns
 
 
-def interaction_batches(found: Epistasis, measured: MeasuredEpistasis | None = None) -> Iterator[pa.RecordBatch]:
-    """Rows for every combination of substitutions, by position and then letter.
+def interaction_columns(found: Epistasis, measured: MeasuredEpistasis | None = None) -> Iterator[dict[str, pa.Array]]:
+    """Columns of a table with a row for every combination of substitutions, by position and then letter, in parts.
 
     `variant` (V39A:D40G), `position_1`, `position_2` and so on; `effect`, the mutant's score minus the wild type's;
     `epistasis`, what of it no fewer of the substitutions explain; with measured ones `measured`, what that is measured.
     """
-    waiting: list[pa.RecordBatch] = []
+    waiting: list[pa.Table] = []
     for positions in found.sets():
-        waiting.append(pa.RecordBatch.from_pydict(_interactions(found, measured, positions)))
-        if sum(batch.num_rows for batch in waiting) >= _ROWS_PER_BATCH:
-            yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
+        waiting.append(_interactions(found, measured, positions))
+        if sum(part.num_rows for part in waiting) >= _ROWS_AT_ONCE:
+            yield _joined(waiting)
             waiting = []
     if waiting:
-        yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
+        yield _joined(waiting)
 
 
-def _interactions(found: Epistasis, measured: MeasuredEpistasis | None, positions: Positions) -> dict[str, pa.Array]:
+def _interactions(found: Epistasis, measured: MeasuredEpistasis | None, positions: Positions) -> pa.Table:
     is_mutant = found.is_mutant(positions)
     places = np.argwhere(is_mutant)
     columns = {"variant": pa.array([format_variant(variant_of(found, positions, row)) for row in places.tolist()])}
@@ -65,7 +65,12 @@ def _interactions(found: Epistasis, measured: MeasuredEpistasis | None, position
     if measured is not None:
         labels = measured.interactions[positions][is_mutant]
         columns["measured"] = pa.array(labels.astype(np.float32), from_pandas=True)
-    return columns
+    return pa.table(columns)
+
+
+def _joined(parts: list[pa.Table]) -> dict[str, pa.Array]:
+    whole = pa.concat_tables(parts).combine_chunks()
+    return {name: whole[name].combine_chunks() for name in whole.column_names}
 
 
 def _positions(sets: list[Positions]) -> dict[str, pa.Array]:

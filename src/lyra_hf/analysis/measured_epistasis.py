@@ -48,8 +48,22 @@ class Agreement(NamedTuple):
     spearman: float | None
 
 
+class MeasuredMutants(NamedTuple):
+    """Mutants and their labels; read by `read_measured`.
+
+    Attributes:
+        encoded: token ids of N sequences.
+        labels: theirs (N,), NaN where missing.
+        place: what messages call them.
+    """
+
+    encoded: EncodedSequences
+    labels: Floats
+    place: str = "the table"
+
+
 def measured_epistasis(
-    found: Epistasis, encoded: EncodedSequences, labels: Floats, alphabet: Alphabet, wild_type: float | None = None
+    found: Epistasis, mutants: MeasuredMutants, alphabet: Alphabet, wild_type: float | None = None
 ) -> MeasuredEpistasis:
     """Interactions of measured mutants.
 
@@ -58,14 +72,14 @@ def measured_epistasis(
 
     Args:
         found: the wild type, the positions and the order.
-        encoded: token ids of N sequences.
-        labels: theirs (N,), NaN where missing.
+        mutants: any sequences; the wild type may be among them.
         alphabet: of the sequences.
         wild_type: the wild type's label; unless told that of its own rows.
 
     Raises:
         UserError: the wild type has no label, or not a single interaction can be had.
     """
+    encoded, labels, place = mutants
     ids = SequenceEncoder(alphabet.name).encode(found.sequence)
     is_labelled = ~np.isnan(labels)
     fits = (encoded.lengths == ids.size) & is_labelled
@@ -77,7 +91,7 @@ def measured_epistasis(
         own = values[counts == 0]
         if not own.size:
             raise UserError(
-                "the table has no row of the sequence itself, whose label double-mutant cycles need; give that label "
+                f"{place} has no row of the sequence itself, whose label double-mutant cycles need; give that label "
                 "with --wild-type-label"
             )
         wild_type = float(own.mean())
@@ -96,40 +110,29 @@ def measured_epistasis(
     )
     if not number:
         raise UserError(
-            f"the table lets no interaction be measured: of none of the {len(found.sets()):,} sets of {found.order} "
-            "chosen positions are a mutant and all mutants of fewer of its substitutions there"
+            f"{place} lets no interaction be measured: it has no mutant of {found.order} of the chosen positions of "
+            "which all mutants with fewer of its substitutions were measured too"
         )
     return MeasuredEpistasis(interactions, wild_type, number)
 
 
 def read_measured(
-    found: Epistasis,
-    path: str | Path,
-    alphabet: Alphabet,
-    *,
-    column: str = "sequence",
-    target: str = "label",
-    wild_type: float | None = None,
-) -> MeasuredEpistasis:
-    """Interactions of the measured mutants in a table (.csv, .tsv, .parquet), whose labels are numbers.
+    path: str | Path, alphabet: Alphabet, column: str = "sequence", target: str = "label"
+) -> MeasuredMutants:
+    """The measured mutants in a table (.csv, .tsv, .parquet), whose labels are numbers.
 
     Args:
-        found: the wild type, the positions and the order.
         path: the table.
         alphabet: of the sequences.
         column: the column of whole mutant sequences.
         target: the column of labels.
-        wild_type: the wild type's label; unless told that of its own rows.
 
     Raises:
-        UserError: the table cannot be used, or not a single interaction can be had.
+        UserError: the table cannot be used; the message names the row.
     """
     form = TableFormat((target,), sequence=column, alphabet=alphabet.name, head="sequence", problem_type="regression")
     rows = load_table(path, form).merged()
-    try:
-        return measured_epistasis(found, rows.encoded, np.array(rows.labels, np.float64).ravel(), alphabet, wild_type)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+    return MeasuredMutants(rows.encoded, np.array(rows.labels, np.float64).ravel(), str(path))
 
 
 def agreement(found: Epistasis, measured: MeasuredEpistasis, sets: Iterable[Positions] | None = None) -> Agreement:

@@ -76,6 +76,16 @@ def plot_scan(scan: MutationScan, title: str = "") -> "Figure":
     return figure
 
 
+def check_drawable(length: int) -> None:
+    """Refuse what no picture can show, before it is computed.
+
+    Raises:
+        UserError: the sequence is longer than 1,000 letters.
+    """
+    if length > MOST_POSITIONS:
+        raise UserError(f"a picture shows at most {MOST_POSITIONS:,} positions, not {length:,}; leave --picture out")
+
+
 def _caption(scan: MutationScan) -> str:
     sentences = [
         f"Positions from 1. Dots mark the wild type, whose score is {scan.wild_type:.3g}.",

@@ -16,9 +16,9 @@ from ..modeling_lyra import LyraPreTrainedModel
 Ids = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
-# Letters of mutants that are in memory at a time, by how much is kept of each while it is scored.
-LETTERS_AT_ONCE = 1 << 24
-_OUTPUTS_AT_ONCE = 1 << 22
+# Letters of mutants that are scored at a time: enough to fill all cores or a GPU, and few enough to show progress.
+LETTERS_AT_ONCE = 1 << 20
+_OUTPUTS_AT_ONCE = 1 << 22  # of a head per residue
 
 
 class Scores(NamedTuple):

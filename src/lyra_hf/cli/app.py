@@ -11,6 +11,7 @@ import typer
 
 from .. import __version__
 from ..errors import UserError
+from .analysis import epistasis, scan
 from .console import counting, messages, print_result, waiting
 from .optimization import optimize
 
@@ -144,6 +145,10 @@ def train(
     ] = None,
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Weigh rare classes up.")] = False,
     metric: Annotated[str | None, typer.Option(help="What the best epoch is picked by.")] = None,
+    license_: Annotated[
+        str | None,
+        typer.Option("--license", help="Licence of the weights as the Hub spells it, for the card; else unknown."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     seeds: Annotated[
         int | None, typer.Option(help="Train with so many seeds, from --seed on, in folders seed-N beside each other.")
@@ -190,6 +195,7 @@ def train(
         per_residue=per_residue,
         zeros_are_missing=zeros_are_missing,
         metric=metric,
+        license=license_,
         model_options={name: value for name, value in model_options.items() if value is not None},
         changes={name: value for name, value in changes.items() if value is not None},
     )
@@ -382,7 +388,8 @@ def pull(
     messages.print(f"{folder}: score sequences with lyra-hf predict {folder} sequences.csv")
 
 
-app.command()(optimize)
+for command in (scan, epistasis, optimize):
+    app.command()(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

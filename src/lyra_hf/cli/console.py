@@ -28,18 +28,21 @@ def print_result(text: str) -> None:
 
 
 @contextmanager
-def counting(description: str) -> Iterator[Any]:
-    """Show how many sequences are done; yields a function that takes a number of further ones."""
+def counting(description: str, total: int | None = None) -> Iterator[Any]:
+    """Show how many sequences are done, of how many if that is known; yields a function that takes further ones."""
+    count = TextColumn("{task.completed:,.0f} sequences")
+    known = [BarColumn(), TextColumn("of {task.total:,.0f}"), TimeRemainingColumn()] if total is not None else []
     with Progress(
         SpinnerColumn(),
         TextColumn("[progress.description]{task.description}"),
-        TextColumn("{task.completed:,.0f} sequences"),
+        count,
+        *known,
         TimeElapsedColumn(),
         console=messages,
         transient=True,
         disable=not messages.is_terminal,
     ) as progress:
-        task = progress.add_task(description, total=None)
+        task = progress.add_task(description, total=total)
         yield lambda number: progress.advance(task, number)
 
 
