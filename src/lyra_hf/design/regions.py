@@ -90,7 +90,9 @@ def read_bed(path: Path) -> Regions:
             continue
         place, fields = f"{path}, line {number}", line.split("\t")
         if len(fields) < 3 or not (fields[1].strip().isdecimal() and fields[2].strip().isdecimal()):
-            raise UserError(f"{place}: a line of BED is contig, start and end, with tabs between; this is {line[:60]!r}")
+            raise UserError(
+                f"{place}: a line of BED is contig, start and end, with tabs between; this is {line[:60]!r}"
+            )
         start, end = int(fields[1]), int(fields[2])
         if start >= end:
             raise UserError(f"{place}: the start {start:,} is not before the end {end:,}")

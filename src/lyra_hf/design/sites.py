@@ -14,7 +14,8 @@ from .genome import Contig, Ids
 from .nucleases import Nuclease
 from .regions import Intervals
 
-BLOCK = 1 << 20  # starts of sites that are looked at together
+_BLOCK = 1 << 20  # places where a site may start that are looked at together
+_SITES = 1 << 17  # sites whose windows are in memory
 _IDS = DNA.vocabulary
 _UNKNOWN = _IDS["N"]
 _COMPLEMENTS = np.array(DNA.complement_ids, np.uint8)
@@ -42,10 +43,6 @@ class Sites(NamedTuple):
     is_reverse: npt.NDArray[np.bool_]
     windows: Ids
 
-    def take(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Sites":
-        """Those marked True, or at the places told."""
-        return Sites(self.contig, self.starts[chosen], self.is_reverse[chosen], self.windows[chosen])
-
 
 def find_sites(contig: Contig, nuclease: Nuclease, intervals: Intervals) -> Iterator[Sites]:
     """The sites whose guide and PAM lie in one of the intervals, in order, some at a time.
@@ -60,29 +57,32 @@ def find_sites(contig: Contig, nuclease: Nuclease, intervals: Intervals) -> Iter
     """
     for first, last in intervals.tolist():
         end = last - nuclease.site + 1  # behind the last start
-        for start in range(first, end, BLOCK):
-            sites = _sites_between(contig, nuclease, start, min(start + BLOCK, end))
-            if sites.starts.size:
-                yield sites
+        for start in range(first, end, _BLOCK):
+            starts, is_reverse = _sites_between(contig.ids, nuclease, start, min(start + _BLOCK, end))
+            for place in range(0, starts.size, _SITES):
+                some = slice(place, place + _SITES)
+                windows = _windows(contig.ids, nuclease, starts[some], is_reverse[some])
+                yield Sites(contig.name, starts[some], is_reverse[some], windows)
 
 
-def _sites_between(contig: Contig, nuclease: Nuclease, start: int, end: int) -> Sites:
-    """The sites that start from `start` up to, not including, `end`."""
-    ids = contig.ids[start : end + nuclease.site - 1]
+def _sites_between(
+    letters: Ids, nuclease: Nuclease, start: int, end: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Starts and strands of the sites that start from `start` up to, not including, `end`."""
+    ids = letters[start : end + nuclease.site - 1]
     bits = _BITS[ids]
     before = np.concatenate([[0], np.cumsum(bits == 0)])  # unknown letters up to each
     is_known = before[nuclease.site :] == before[: -nuclease.site]
     strands = []
-    for is_reverse in (False, True) if nuclease.target == "dna" else (False,):
+    for on_reverse in (False, True) if nuclease.target == "dna" else (False,):
         fits = is_known.copy()
-        for place, mask in _pam_masks(nuclease, is_reverse=is_reverse):
+        for place, mask in _pam_masks(nuclease, is_reverse=on_reverse):
             fits &= (bits[place : place + fits.size] & mask) != 0
         strands.append(np.flatnonzero(fits) + start)
     starts = np.concatenate(strands)
     is_reverse = np.repeat(np.arange(len(strands)) > 0, [found.size for found in strands])
     order = np.argsort(starts, kind="stable")
-    starts, is_reverse = starts[order], is_reverse[order]
-    return Sites(contig.name, starts, is_reverse, _windows(contig.ids, nuclease, starts, is_reverse))
+    return starts[order], is_reverse[order]
 
 
 def _pam_masks(nuclease: Nuclease, *, is_reverse: bool) -> list[tuple[int, int]]:

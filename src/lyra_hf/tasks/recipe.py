@@ -1,11 +1,13 @@
 """A recipe: everything that defines a task, as data in one YAML file."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ..design.nucleases import Nuclease
 from ..errors import UserError
 from ..inference.results import ProblemType
 from ..training.data import HeldOut, LabelledTable, load_for_training, load_table
@@ -17,6 +19,7 @@ Configuration = Literal["best", "paper"]
 CONFIGURATIONS: tuple[Configuration, ...] = ("best", "paper")
 SplitKind = Literal["random", "grouped", "shifted"]
 _RECIPES = Path(__file__).parent / "recipes"
+_CHECKPOINT = re.compile(r"^checkpoint: *(\S+)", re.MULTILINE)  # to read all files for it takes a second
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ class Recipe:
         published: published results.
         baseline: results of simple methods on the same test rows.
         checkpoint: name of the checkpoint that the package ships for this task, if it does.
+        nuclease: of a model of guides, what the nuclease needs of a site and what the model reads of it.
+        nuclease: of a model of guides, what its nuclease needs of a site, and what the model reads of that.
         example: a sequence to try it on; of a pair both, with a space between.
         example_title: what that sequence is.
         intended_use: what the checkpoint is for, for its card.
@@ -144,6 +149,7 @@ class Recipe:
     published: list[Result] = field(default_factory=list)
     baseline: list[Result] = field(default_factory=list)
     checkpoint: str | None = None
+    nuclease: Nuclease | None = None
     example: str = ""
     example_title: str = ""
     intended_use: str = ""
@@ -243,6 +249,14 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in _RECIPES.glob("*.yaml"))
 
 
+def shipped_tasks() -> dict[str, str]:
+    """By shipped checkpoint the task that it is of."""
+    found = {
+        path.stem: _CHECKPOINT.search(path.read_text(encoding="utf-8")) for path in sorted(_RECIPES.glob("*.yaml"))
+    }
+    return {line[1]: task for task, line in found.items() if line is not None}
+
+
 def load_recipe(name: str) -> Recipe:
     """The recipe of a task.
 
@@ -281,6 +295,8 @@ def read_recipe(path: Path) -> Recipe:
             content["test"] = TestRows(test["table"], tuple(test["targets"]), parse_filter(test.get("rows", {})))
         for name in ("published", "baseline"):
             content[name] = [Result(**result) for result in content.get(name, [])]
+        if "nuclease" in content:
+            content["nuclease"] = Nuclease(**content["nuclease"])
         kinds = get_args(SplitKind)
         if content.get("split_kind") not in (None, *kinds):
             raise UserError(f"split_kind is one of {', '.join(kinds)}, not {content['split_kind']!r}")
