@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..inference.fasta import FASTA_SCHEMA
-from ..inference.readers import open_table
+from ..inference.readers import column_names, open_table
 
 _LONGEST_NAME = 255  # of a file; systems refuse even to look for a longer one
 
@@ -43,9 +43,11 @@ def read_records(argument: str) -> list[Record]:
     """
     if not _names_file(argument):
         return [Record(argument)]
+    if argument != "-" and column_names(argument) != FASTA_SCHEMA.names:
+        raise UserError(f"{argument} is no FASTA file; give one (.fasta, .fa), or the letters of a sequence")
     with open_table(argument) as reader:
         if reader.column_names != FASTA_SCHEMA.names:
-            raise UserError(f"{reader.name} is no FASTA file; give one (.fasta, .fa), or the letters of a sequence")
+            raise UserError(f"{reader.name} is no FASTA file; it begins with a header line, '>' and a name")
         records: list[Record] = []
         for batch in reader:
             for name, sequence in zip(batch.column("id"), batch.column("sequence"), strict=True):
