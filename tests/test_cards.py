@@ -26,6 +26,8 @@ def test_the_sections_and_the_front_matter_of_a_regression():
         "library_name": "transformers",
         "pipeline_tag": "text-classification",
         "tags": ["biology", "lyra", "dna", "regression"],
+        "license": "unknown",
+        "widget": [{"text": "ACGTACGTACGT", "example_title": "a sequence that is made up"}],
     }
     assert sections(card)["Parameters"].startswith(f"{model.num_parameters():,}. Configuration: alphabet dna, ")
     assert sections(card)["Results"].startswith("Unknown")
@@ -47,7 +49,7 @@ def test_the_sections_and_the_front_matter_of_a_regression():
         (LyraForRegression, {"ensemble_size": 3}, "text-classification", "an ensemble of 3 Lyras"),
         (LyraForRegression, {"pair_input": True}, "text-classification", "reads pairs of DNA sequences"),
         (LyraForRegression, {"pooling": "position"}, "text-classification", "tells the first 7 positions apart"),
-        (LyraForRegression, {"alphabet": "01"}, "text-classification", "Letters other than `01` are read as unknown"),
+        (LyraForRegression, {"alphabet": "01"}, "text-classification", "Letters other than `01` are refused"),
     ],
 )
 def test_what_the_configuration_tells(cls, fields, pipeline, words):
@@ -61,6 +63,10 @@ def test_the_example_suits_the_input_and_the_outputs():
     card = card_of(build(LyraForSequenceClassification, num_labels=3))
     assert 'run("ACGTACGTACGT", top_k=None)' in card
     assert '"text_pair": "ACGTACGTACGT"' in card_of(build(LyraForRegression, pair_input=True))
+    card = card_of(build(LyraForRegression, pair_input=True, pair_context=1))
+    assert '{"text": "ACGTACGTACGTAC", "text_pair": "ACGTACGTACGT"}' in card
+    (widget,) = ModelCard(card).data.widget
+    assert widget == {"text": "ACGTACGTACGTAC ACGTACGTACGT", "example_title": "a sequence that is made up"}
 
 
 def test_what_is_told_beside(tmp_path):

@@ -56,7 +56,8 @@ class Told:
         training: how.
         results: what was measured, and on what.
         evaluations: the results as the Hub reads them.
-        metadata: further front matter, such as `license`, `language` or `datasets`.
+        metadata: further front matter, such as `license` ("unknown" unless told), `language`, `datasets` or `widget`
+            (a sequence that is made up, without an output, unless told).
         tags: further tags.
     """
 
@@ -128,13 +129,18 @@ def named(card: str, name: str) -> str:
 def _front_matter(config: LyraConfig, pipeline: str, told: Told) -> str:
     tags = ["biology", "lyra", *([config.alphabet] if config.alphabet in NAMED_ALPHABETS else [])]
     tags += ["regression"] if _is_regression(config, pipeline) else []
+    metadata = {
+        "license": "unknown",
+        "widget": [{"text": " ".join(_example(config)), "example_title": "a sequence that is made up"}],
+        **(told.metadata or {}),
+    }
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag=pipeline,
         tags=list(dict.fromkeys([*tags, *told.tags])),
         model_name=PLACEHOLDER if told.evaluations else None,
         eval_results=list(told.evaluations) or None,
-        **(told.metadata or {}),
+        **metadata,
     )
     return data.to_yaml()
 
@@ -160,9 +166,8 @@ def _summary(config: LyraConfig, pipeline: str) -> str:
 
 def _use(config: LyraConfig, pipeline: str) -> str:
     auto_class = _AUTO_CLASSES[pipeline]
-    letters = get_alphabet(config.alphabet).letters
-    example = (letters * 12)[: max(12, len(letters))]
-    given = json.dumps({"text": example, "text_pair": example} if config.pair_input else example)
+    example = _example(config)
+    given = json.dumps(dict(zip(("text", "text_pair"), example, strict=True)) if config.pair_input else example[0])
     if pipeline == "text-classification" and config.num_labels > 1:
         given += ", top_k=None"  # every output, not the highest alone
     lines = [
@@ -190,10 +195,24 @@ def _use(config: LyraConfig, pipeline: str) -> str:
     return "\n\n".join(lines)
 
 
+def _example(config: LyraConfig) -> list[str]:
+    """A sequence, or the two of a pair, as the model takes them: all letters of the alphabet, twelve at least."""
+    letters = get_alphabet(config.alphabet).letters
+    size = max(12, len(letters))
+    if not config.pair_input:
+        return [_repeated(letters, size)]
+    return [_repeated(letters, size + 2 * config.pair_context), _repeated(letters, size)]
+
+
+def _repeated(letters: str, size: int) -> str:
+    return (letters * (size // len(letters) + 1))[:size]
+
+
 def _limits(config: LyraConfig) -> str:
     lines = [
         "- What is predicted holds for sequences like those of the training data, and for what was measured there.",
-        f"- Letters other than {_spelled(config)} are read as unknown.",
+        f"- Letters other than {_spelled(config)} are refused by `lyra-hf`, endpoints and pages; the tokenizer by "
+        "itself reads them as unknown.",
     ]
     if config.num_positions:
         lines.append(

@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 import yaml
 from commands import SITES, only_json, predictions, succeed, write_table
+from huggingface_hub import ModelCard
 from scipy.stats import pearsonr, spearmanr
 from small_models import build
 
@@ -51,6 +52,27 @@ class TestTrain:
         everything = only_json(succeed(lyra("evaluate", "model", "mydata.csv", "--target", "fitness")))
         assert everything["n"] == 60
         assert everything["pearson"] == pytest.approx(pearsonr(scores, labels).statistic, abs=1e-5)
+
+    def test_the_card_tells_where_the_model_comes_from_but_not_where_files_lie(self, lyra, table, tmp_path):
+        write_table("my data.csv", **table)
+        data = str(tmp_path / "my data.csv")
+        report = only_json(
+            succeed(lyra("train", data, "--target", "fitness", "-o", "model", "--epochs", "1", "--license", "cc-by-4.0"))
+        )
+        command = "lyra-hf train --target=fitness --column=sequence --license=cc-by-4.0 --epochs=1 --output=DIR -- "
+        assert report["origin"] == {
+            "command": f"{command}'my data.csv'",
+            "tables": ["my data.csv"],
+            "license": "cc-by-4.0",
+        }
+        card = ModelCard.load("model/README.md")
+        assert card.data.license == "cc-by-4.0"
+        assert f"{command}'my data.csv'" in card.text
+        assert str(tmp_path) not in card.content + Path("model/training_report.json").read_text()
+        (widget,) = card.data.widget
+        assert widget["text"] == table["sequence"][40]
+        (output,) = widget["output"]
+        assert output["score"] == pytest.approx(float(Predictor("model")([widget["text"]])[0]), rel=1e-3)
 
     def test_classes(self, lyra, table):
         kinds = ["rich" if label > 3 else "poor" for label in table["fitness"]]
@@ -348,6 +370,7 @@ class TestTrainSeeds:
         runs = list(summary["runs"].values())
         assert list(summary["runs"]) == ["seed-0", "seed-1"]  # it counts neither in the mean nor for the best
         assert report["options"] == {**runs[0]["options"], "seed": [0, 1]}
+        assert report["origin"]["command"].startswith("lyra-hf train --seeds=2 ")
         assert report["parameters"] == 2 * runs[0]["parameters"]
         assert report["rows"] == runs[0]["rows"]
         assert set(report["test"]) == set(runs[0]["test"])
@@ -358,7 +381,7 @@ class TestTrainSeeds:
         members = [predictions(succeed(lyra("predict", f"models/seed-{seed}", "mydata.csv"))) for seed in (0, 1)]
         out = succeed(lyra("predict", "models/ensemble", "mydata.csv"))
         np.testing.assert_allclose(predictions(out), np.mean(members, axis=0), rtol=1e-4, atol=1e-5)
-        spread = [float(row["spread"]) for row in csv.DictReader(out.splitlines())]
+        spread = [float(row["sd"]) for row in csv.DictReader(out.splitlines())]
         np.testing.assert_allclose(spread, np.std(members, axis=0), rtol=1e-3, atol=1e-5)
 
     def test_a_single_seed_has_no_ensemble(self, lyra, table):

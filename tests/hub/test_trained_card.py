@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 from small_models import build
 
-from lyra_hf import LyraForRegression
+from lyra_hf import LyraForRegression, Predictor
 from lyra_hf.cards import MARK
 from lyra_hf.hub.trained_card import write_trained_card
 
@@ -22,11 +23,11 @@ REPORT = {
 @pytest.fixture
 def card(tmp_path):
     """The card of a model with a report that differs from the one above in some entries."""
-    model = build(LyraForRegression)
-    model.save_pretrained(tmp_path)
 
-    def write(**entries):
-        write_trained_card(model, {**REPORT, **entries}, tmp_path)
+    def write(model=None, validation=(), **entries):
+        model = model or build(LyraForRegression)
+        model.save_pretrained(tmp_path)
+        write_trained_card(Predictor(model), {**REPORT, **entries}, tmp_path, validation)
         return ModelCard.load(tmp_path / "README.md")
 
     return write
@@ -64,6 +65,32 @@ def test_where_somebodys_files_lie_is_not_told(card):
     found = card(options={"seed": 0, "start": "/home/somebody/secret-project/model"})
     assert "Options: seed 0, start model." in found.text
     assert "somebody" not in found.content
+
+
+def test_the_command_the_table_and_its_licence(card):
+    command = "lyra-hf train --target=indels --output=DIR -- guides.csv"
+    found = card(origin={"command": command, "tables": ["guides.csv", "two words.tsv"], "license": "mit"})
+    assert f"By `{command}`, in 1.5 minutes" in found.text
+    assert "The tables `guides.csv`, `two words.tsv`. Rows: 1,200 train" in found.text
+    assert (found.data.license, found.data.datasets) == ("mit", ["guides"])
+
+
+def test_what_is_not_known(card):
+    found = card()
+    assert "The table is not told here." in found.text
+    assert (found.data.license, found.data.datasets) == ("unknown", None)
+    assert "output" not in found.data.widget[0]
+
+
+@pytest.mark.parametrize("fields", [{}, {"pair_input": True, "pair_context": 1}])
+def test_the_example_is_the_first_validation_row_that_can_be_shown(card, fields):
+    model = build(LyraForRegression, id2label={0: "kcal/mol"}, **fields)
+    ids = np.array([2, 3, 4, 5, 6, 7], np.uint8)
+    (widget,) = card(model, [np.full(10_000, 2, np.uint8), ids, ids[:4]]).data.widget
+    letters = "ACGTRY"
+    assert widget["text"] == ("ACGT RY" if fields else letters)
+    expected = {"label": "kcal/mol", "score": pytest.approx(float(Predictor(model)([letters])[0]), rel=1e-3)}
+    assert widget["output"] == [expected]
 
 
 def test_a_card_that_somebody_wrote_stays(card, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..tasks.sources import find_table
 from ..training.data import HeldOut, LabelledTable, load_for_training
 from ..training.formats import TableFormat
 from ..training.options import TrainingOptions
+from ..training.origin import Origin
 from .console import TrainingProgress, messages
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class TrainRequest:
     per_residue: bool = False
     zeros_are_missing: bool = False
     metric: str | None = None
+    license: str | None = None
     model_options: dict[str, Any] = field(default_factory=dict)
     changes: dict[str, Any] = field(default_factory=dict)
 
@@ -95,6 +98,7 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
         output_names=plan.output_names,
         metric=metric,
         held_out=held_out,
+        origin=_origin(request, plan),
         callbacks=[TrainingProgress(metric)],
     )
     messages.print(f"{output}: best epoch {report.best_epoch:g} by validation {report.metric}; score sequences with")
@@ -139,7 +143,9 @@ def run_seeds(request: TrainRequest, output: Path, number: int, jobs: int | None
     reports = {run.name: run.report() for run in runs}
     summary = summarize(reports)
     if number > 1:
-        joined = joined_report([run.folder for run in runs], output / ENSEMBLE_FOLDER, plan.load)
+        joined = joined_report(
+            [run.folder for run in runs], output / ENSEMBLE_FOLDER, plan.load, _origin(request, plan, number)
+        )
         reports[ENSEMBLE_FOLDER] = summary[ENSEMBLE_FOLDER] = joined
     (output / SUMMARY_FILE).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     best = best_run(reports)
@@ -160,7 +166,7 @@ def train_command(request: TrainRequest, output: Path) -> tuple[str, ...]:
         name: getattr(request, name)
         for name in ("task", "data_dir", "fold", "column", "pair_column", "split_column", "alphabet", "problem")
     }
-    options["metric"] = request.metric
+    options |= {"metric": request.metric, "license": request.license}
     options["configuration"] = request.configuration if request.configuration != "best" else None
     options |= {"per_residue": request.per_residue, "zeros_are_missing": request.zeros_are_missing}
     options |= {**request.model_options, **request.changes, "output": output}
@@ -172,6 +178,16 @@ def train_command(request: TrainRequest, output: Path) -> tuple[str, ...]:
         elif value is not None and value is not False:  # 0 is a value
             words.append(f"{option}={value}")
     return (*words, "--", request.data) if request.data is not None else tuple(words)
+
+
+def _origin(request: TrainRequest, plan: _Plan, seeds: int | None = None) -> Origin:
+    """What the card tells of a request: where files lie is nobody else's business."""
+    data = Path(request.data).name if request.data is not None else None
+    _, *words = train_command(replace(request, data=data, data_dir=None), Path("DIR"))
+    if seeds is not None:
+        words.insert(1, f"--seeds={seeds}")
+    origin = Origin(shlex.join(["lyra-hf", *words]), [path.name for path in plan.files])
+    return origin if request.license is None else replace(origin, license=request.license)
 
 
 def _plan(request: TrainRequest, output: Path) -> _Plan:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from .data import HeldOut, LabelledTable, Rows
 from .evaluation import evaluate_rows, evaluate_test, flatten
 from .learning import Learner
 from .options import TrainingOptions
+from .origin import Origin
 
 REPORT_FILE = "training_report.json"
 _CHECKPOINTS = "checkpoints"
@@ -58,6 +59,7 @@ class TrainingReport:
         parameters: trainable parameters of the model.
         rows: rows per split.
         options: the training options.
+        origin: the command and the tables, as far as they are known: the fields of `Origin`.
     """
 
     validation: dict[str, Any]
@@ -68,6 +70,7 @@ class TrainingReport:
     parameters: int
     rows: dict[str, int]
     options: dict[str, Any]
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 def default_metric(problem_type: ProblemType) -> str:
@@ -84,6 +87,7 @@ def finetune(
     output_names: list[str] | None = None,
     metric: str | None = None,
     held_out: HeldOut | None = None,
+    origin: Origin | None = None,
     callbacks: list[TrainerCallback] | None = None,
 ) -> TrainingReport:
     """Train a model, pick its best epoch on the validation rows, save it, and measure it once on the test rows.
@@ -98,6 +102,7 @@ def finetune(
         output_names: names of the outputs in the checkpoint; those of the table unless told.
         metric: what the best epoch is picked by; Spearman, MCC or average precision unless told.
         held_out: the test rows, which are read when the model has been saved.
+        origin: for the report and the card.
         callbacks: further callbacks of the Trainer, to show progress.
 
     Raises:
@@ -130,6 +135,7 @@ def finetune(
         minutes=round((time.monotonic() - started) / 60, 2),
         options=asdict(options),
         validation=trained.validation,
+        origin=origin,
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
     return report
@@ -195,6 +201,7 @@ def save_and_measure(
     minutes: float,
     options: dict[str, Any],
     validation: dict[str, Any],
+    origin: Origin | None = None,
 ) -> TrainingReport:
     """Save a model, measure it once on the test rows, and leave the report beside it and on its card.
 
@@ -208,6 +215,7 @@ def save_and_measure(
         minutes: of training.
         options: of training.
         validation: metrics on the validation rows.
+        origin: the command and the tables, as far as they are known.
     """
     (output / REPORT_FILE).unlink(missing_ok=True)  # of an earlier model
     save_checkpoint(model, output)
@@ -224,10 +232,11 @@ def save_and_measure(
         parameters=model.num_parameters(only_trainable=True),
         rows={split: len(rows.encoded) for split, rows in splits.items()},
         options=options,
+        origin=asdict(origin or Origin()),
     )
     told = asdict(report)
     write_text(output / REPORT_FILE, json.dumps(told, indent=2) + "\n")
-    write_trained_card(model, told, output)
+    write_trained_card(predictor, told, output, table.splits["validation"].encoded)
     return report
 
 

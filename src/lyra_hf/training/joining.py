@@ -15,11 +15,15 @@ from .data import HeldOut, LabelledTable
 from .evaluation import evaluate_rows
 from .finetune import REPORT_FILE, TrainingReport, save_and_measure
 from .options import TrainingOptions
+from .origin import Origin
 from .summary import combined
 
 
 def joined_report(
-    folders: Sequence[Path], output: Path, load: Callable[[], tuple[LabelledTable, HeldOut | None]]
+    folders: Sequence[Path],
+    output: Path,
+    load: Callable[[], tuple[LabelledTable, HeldOut | None]],
+    origin: Origin | None = None,
 ) -> dict[str, Any]:
     """The report of the ensemble of some runs, which is made unless it is there.
 
@@ -27,12 +31,13 @@ def joined_report(
         folders: the runs, as of `join_runs`.
         output: the folder of the ensemble.
         load: reads the rows that the runs were trained on, and holds back the test rows; is called if they are needed.
+        origin: as of `join_runs`.
 
     Raises:
         UserError: the models cannot be joined.
     """
     if not is_joined(folders, output):
-        join_runs(folders, output, *load())
+        join_runs(folders, output, *load(), origin)
     return _report(output)
 
 
@@ -46,7 +51,13 @@ def is_joined(folders: Sequence[Path], output: Path) -> bool:
     return (output / REPORT_FILE).stat().st_mtime_ns > newest
 
 
-def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_out: HeldOut | None) -> TrainingReport:
+def join_runs(
+    folders: Sequence[Path],
+    output: Path,
+    table: LabelledTable,
+    held_out: HeldOut | None,
+    origin: Origin | None = None,
+) -> TrainingReport:
     """Make an ensemble of the models that some runs have left, save it, and measure it once on the test rows.
 
     Args:
@@ -57,6 +68,7 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
             metrics are the means of theirs from before.
         table: the rows that the runs were trained on, with the split "validation".
         held_out: the test rows, which are read when the ensemble has been saved.
+        origin: for the report and the card.
 
     Raises:
         UserError: the runs are fewer than two, or differ in more than their seed.
@@ -90,6 +102,7 @@ def join_runs(folders: Sequence[Path], output: Path, table: LabelledTable, held_
         minutes=round(sum(report["minutes"] for report in reports), 2),
         options={**reports[0]["options"], "seed": [report["options"]["seed"] for report in reports]},
         validation=validation,
+        origin=origin,
     )
 
 
