@@ -56,9 +56,8 @@ class TestTrain:
     def test_the_card_tells_where_the_model_comes_from_but_not_where_files_lie(self, lyra, table, tmp_path):
         write_table("my data.csv", **table)
         data = str(tmp_path / "my data.csv")
-        report = only_json(
-            succeed(lyra("train", data, "--target", "fitness", "-o", "model", "--epochs", "1", "--license", "cc-by-4.0"))
-        )
+        options = ("--epochs", "1", "--license", "cc-by-4.0")
+        report = only_json(succeed(lyra("train", data, "--target", "fitness", "-o", "model", *options)))
         command = "lyra-hf train --target=fitness --column=sequence --license=cc-by-4.0 --epochs=1 --output=DIR -- "
         assert report["origin"] == {
             "command": f"{command}'my data.csv'",

@@ -15,6 +15,7 @@ from lyra_hf import LyraForRegression, LyraModel, UserError, checkpoint_path
 from lyra_hf.export import page as page_module
 from lyra_hf.export.cards import CardFacts, read_card
 from lyra_hf.export.description import describe
+from lyra_hf.export.manifest import MANIFEST
 from lyra_hf.export.page import write_page
 from lyra_hf.inference.loading import load_model
 
@@ -48,7 +49,9 @@ def names_in(folder):
 
 class TestContent:
     def test_everything_the_browser_needs(self, folder):
-        assert names_in(folder) == sorted([*names_in(BROWSER), "README.md", "models.json", "models/lyra-gfp.onnx"])
+        assert names_in(folder) == sorted(
+            [*names_in(BROWSER), "README.md", "models.json", MANIFEST, "models/lyra-gfp.onnx"]
+        )
         assert not list(folder.parent.glob(".*"))
 
     def test_models_json(self, folder):
@@ -128,12 +131,31 @@ class TestReplacing:
     def test_a_page_is_replaced_and_hidden_files_stay(self, copied, quick_export):
         (copied / ".git").mkdir()
         (copied / ".git" / "HEAD").write_text("ref")
-        (copied / "models" / "old.onnx").write_bytes(b"old")
+        (copied / "index.html").unlink()
         write_page(["lyra-cas9"], copied)
-        assert not (copied / "models" / "old.onnx").exists()
+        assert not (copied / "models" / "lyra-gfp.onnx").exists()
+        assert (copied / "index.html").is_file()
         assert (copied / "models" / "lyra-cas9.onnx").is_file()
         assert (copied / ".git" / "HEAD").read_text() == "ref"
         assert sorted(path.name for path in copied.parent.iterdir()) == ["site"]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("models/mine.onnx", "holds models/mine.onnx, which is no part of the page; move it away, or name a new"),
+            ("models/.hidden", "holds models/.hidden, which is no part of the page"),
+            ("style.css", "holds style.css, which somebody has changed since the page was written; move it away"),
+            ("models.json", "holds models.json, which somebody has changed"),
+            (MANIFEST, "but is no page that lyra-hf wrote; name a new folder"),
+        ],
+    )
+    def test_what_somebody_has_put_there_stays(self, copied, quick_export, name, message):
+        (copied / name).write_text("mine")
+        before = names_in(copied)
+        with pytest.raises(UserError, match=re.escape(message)):
+            write_page(["lyra-cas9"], copied)
+        assert (copied / name).read_text() == "mine"
+        assert names_in(copied) == before
 
     def test_what_breaks_off_leaves_all_as_it_was(self, copied, monkeypatch):
         def fail(model, path, name):
@@ -167,7 +189,7 @@ class TestCommand:
             (["lyra-gfp", "lyra-gfp", "-o", "site"], "the model lyra-gfp is named twice; a page has each once"),
             (["lyra-gpf", "-o", "site"], "no checkpoint is called 'lyra-gpf': did you mean lyra-gfp?"),
             (["lyra-gfp", "-o", "taken"], "taken is a file; name a folder to write the page to"),
-            (["lyra-gfp", "-o", "thesis"], "thesis holds draft.txt, which is no part of a page; name a new folder"),
+            (["lyra-gfp", "-o", "thesis"], "thesis holds draft.txt, but is no page that lyra-hf wrote; name a new"),
             (["lyra-gfp", "-o", "likeness"], "likeness holds index.html, but is no page that lyra-hf wrote"),
             (["base", "-o", "site"], "base/config.json: architectures is ['LyraModel']; to predict, one of"),
             (

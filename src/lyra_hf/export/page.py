@@ -19,9 +19,9 @@ from ..inference.loading import load_model
 from ..modeling_lyra import LyraPreTrainedModel
 from .cards import CardFacts, read_card
 from .description import describe
+from .manifest import check_replaceable, write_manifest
 
 MODELS = "models.json"
-_GENERATOR = "lyra-hf page"  # in models.json; marks a folder that may be replaced
 _BROWSER = Path(__file__).with_name("browser")
 _README = "README.md"
 
@@ -43,20 +43,22 @@ class Page(NamedTuple):
 def write_page(names: Sequence[str], folder: Path) -> Page:
     """Write the page of some models.
 
-    All is written beside and renamed at the end. A page that is there is replaced; hidden files in it, such as those
-    of git, stay.
+    All is written beside and renamed at the end. A page that is there is replaced, unless somebody has added or changed
+    a file; hidden files in it, such as those of git, stay.
 
     Args:
         names: shipped names or folders, in the order in which the page offers them.
         folder: the folder to write.
 
     Raises:
-        UserError: no model is named, or one twice; a model cannot be loaded or has no head; the folder is a file or
-            holds something else than a page.
+        UserError: no model is named, or one twice; a model cannot be loaded or has no head; the folder is a file,
+            or holds something else than a page as it was written.
     """
     folders = _model_folders(names)
     target = folder.resolve()
-    _check_target(folder, target)
+    if target.exists() and not target.is_dir():
+        raise UserError(f"{folder} is a file; name a folder to write the page to")
+    check_replaceable(folder)
     models = {name: load_model(str(path)) for name, path in folders.items()}  # all, before the first is exported
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".saving", dir=target.parent))
@@ -66,8 +68,9 @@ def write_page(names: Sequence[str], folder: Path) -> Page:
         _copy_browser(beside)
         entries = [_write_model(model, name, folders[name], beside) for name, model in models.items()]
         licences = [entry.pop("terms") for entry in entries]
-        _write_json(beside / MODELS, {"generator": _GENERATOR, "runtime": _runtime(), "models": entries})
+        _write_json(beside / MODELS, {"runtime": _runtime(), "models": entries})
         (beside / _README).write_text(_readme(target.name, entries, licences), encoding="utf-8")
+        write_manifest(beside)
         size = sum(path.stat().st_size for path in beside.rglob("*") if path.is_file())
         _replace(target, beside)
     except BaseException:
@@ -92,29 +95,6 @@ def _model_folders(names: Sequence[str]) -> dict[str, Path]:
             )
         folders[path.name] = path
     return folders
-
-
-def _check_target(folder: Path, target: Path) -> None:
-    """Refuse to replace what is no page."""
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise UserError(f"{folder} is a file; name a folder to write the page to")
-    known = {path.name for path in _BROWSER.iterdir()} | {MODELS, _README, "models"}
-    found = sorted(path.name for path in target.iterdir() if not path.name.startswith("."))
-    foreign = [name for name in found if name not in known]
-    if foreign:
-        raise UserError(f"{folder} holds {foreign[0]}, which is no part of a page; name a new folder, or an empty one")
-    if found and not _is_page(target):
-        raise UserError(f"{folder} holds {found[0]}, but is no page that lyra-hf wrote; name a new folder")
-
-
-def _is_page(folder: Path) -> bool:
-    try:
-        content = json.loads((folder / MODELS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and content.get("generator") == _GENERATOR
 
 
 def _copy_browser(folder: Path) -> None:
