@@ -4,9 +4,9 @@ from pictures import caption, image, is_inside
 from small_models import build
 
 from lyra_hf import LyraForRegression, Predictor, UserError
-from lyra_hf.analysis.epistasis import epistasis, epistasis_map
 from lyra_hf.analysis.epistasis_picture import plot_epistasis
-from lyra_hf.analysis.measured_epistasis import MeasuredEpistasis
+from lyra_hf.analysis.interactions import epistasis, epistasis_map
+from lyra_hf.analysis.measured import MeasuredEpistasis
 
 MODEL = Predictor(build(LyraForRegression))
 PAIRS = Predictor(build(LyraForRegression, pair_input=True))

@@ -4,9 +4,9 @@ from small_models import build
 
 from lyra_hf import LyraForRegression, Predictor
 from lyra_hf.analysis import epistasis_tables
-from lyra_hf.analysis.epistasis import epistasis, root_mean_square
 from lyra_hf.analysis.epistasis_tables import interaction_columns, position_columns
-from lyra_hf.analysis.measured_epistasis import MeasuredEpistasis
+from lyra_hf.analysis.interactions import epistasis, root_mean_square
+from lyra_hf.analysis.measured import MeasuredEpistasis
 from lyra_hf.analysis.variants import parse_variant
 
 FOUND = epistasis(Predictor(build(LyraForRegression)), "ACNTA", (1, 3, 4))

@@ -84,7 +84,7 @@ def test_of_pairs_the_second_part_is_told():
 
 def test_at_once_bounds_the_memory():
     score = SequenceScore(build(LyraForRegression))
-    per_residue = SequenceScore(build(LyraForTokenClassification, num_labels=4, problem_type=MULTI), "LABEL_0")
+    per_residue = SequenceScore(build(LyraForTokenClassification, num_labels=16, problem_type=MULTI), "LABEL_0")
     assert score.at_once(64) > per_residue.at_once(64) > 1000
     assert score.at_once(1 << 40) == 1
 

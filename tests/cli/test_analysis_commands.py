@@ -7,7 +7,7 @@ from commands import SITES, succeed, write_table
 from small_models import build
 
 from lyra_hf import LyraForRegression, LyraForSequenceClassification
-from lyra_hf.analysis.epistasis import epistasis
+from lyra_hf.analysis.interactions import epistasis
 from lyra_hf.analysis.scan import mutation_scan, scan_columns
 
 SEQUENCE = "ACGTAC"

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
-from .epistasis import Epistasis, epistasis_map
-from .measured_epistasis import MeasuredEpistasis, agreement
+from .interactions import Epistasis, epistasis_map
+from .measured import MeasuredEpistasis, agreement
 from .plotting import BLACK, MISSING, SEQUENTIAL, add_caption, common_look, new_figure
 from .scores import Floats
 

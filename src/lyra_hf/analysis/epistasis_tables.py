@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from .epistasis import Epistasis, Positions, root_mean_square, strongest, variant_of
-from .measured_epistasis import MeasuredEpistasis, agreement
+from .interactions import Epistasis, Positions, root_mean_square, strongest, variant_of
+from .measured import MeasuredEpistasis, agreement
 from .variants import format_variant
 
 _ROWS_AT_ONCE = 65_536

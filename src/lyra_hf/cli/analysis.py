@@ -14,8 +14,8 @@ from .sequences import Record, read_records
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..analysis.epistasis import Epistasis
-    from ..analysis.measured_epistasis import MeasuredEpistasis
+    from ..analysis.interactions import Epistasis
+    from ..analysis.measured import MeasuredEpistasis
     from ..analysis.scores import SequenceScore
     from ..inference.writers import TableWriter
 
@@ -108,10 +108,10 @@ def epistasis(
     device: _DeviceOption = None,
 ) -> None:
     """Find which substitutions do more together than each alone; the sets of positions, the strongest first, as CSV."""
-    from ..analysis.epistasis import epistasis as interactions
     from ..analysis.epistasis_picture import plot_epistasis
     from ..analysis.epistasis_tables import interaction_columns, position_columns
-    from ..analysis.measured_epistasis import measured_epistasis, read_measured
+    from ..analysis.interactions import epistasis as interactions
+    from ..analysis.measured import measured_epistasis, read_measured
     from ..analysis.plotting import save
     from ..analysis.scores import SequenceScore
     from ..inference.writers import open_writer
@@ -151,8 +151,8 @@ def _chosen_positions(
     Raises:
         UserError: the model cannot read a sequence, or it has no such positions, or too many for scoring or a picture.
     """
-    from ..analysis.epistasis import check_size, number_of_mutants
     from ..analysis.epistasis_picture import check_drawable
+    from ..analysis.interactions import check_size, number_of_mutants
     from ..analysis.plotting import check_picture
     from ..analysis.positions import parse_positions
 
@@ -173,7 +173,7 @@ def _chosen_positions(
 
 
 def _tell_agreement(found: "Epistasis", measured: "MeasuredEpistasis") -> None:
-    from ..analysis.measured_epistasis import agreement
+    from ..analysis.measured import agreement
 
     number, spearman = agreement(found, measured)
     figure = "not defined" if spearman is None else f"{spearman:.3f}"

@@ -15,7 +15,7 @@ from ..tasks.metrics.regression import spearman
 from ..tokenization_lyra import SequenceEncoder
 from ..training.data import load_table
 from ..training.formats import TableFormat
-from .epistasis import Cubes, Epistasis, Positions, interactions_of
+from .interactions import Cubes, Epistasis, Positions, interactions_of
 from .scan import FIRST_LETTER
 from .scores import Floats
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from small_models import build
 
 from lyra_hf import LyraForRegression, LyraForTokenClassification, Predictor, UserError
-from lyra_hf.analysis import epistasis as epistasis_module
-from lyra_hf.analysis.epistasis import (
+from lyra_hf.analysis import interactions as interactions_module
+from lyra_hf.analysis.interactions import (
     epistasis,
     epistasis_map,
     interactions_of,
@@ -163,7 +163,7 @@ def test_what_cannot_be_asked_for(options, message):
 
 
 def test_absurd_sizes_are_refused_with_their_number(monkeypatch):
-    monkeypatch.setattr(epistasis_module, "MOST_MUTANTS", 200)
+    monkeypatch.setattr(interactions_module, "MOST_MUTANTS", 200)
     with pytest.raises(UserError, match=r"7 positions have 210 mutants .* more than 200; choose fewer positions"):
         epistasis(DNA_MODEL, SEQUENCE)
     assert len(epistasis(DNA_MODEL, SEQUENCE, range(1, 7)).sets()) == 15

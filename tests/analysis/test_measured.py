@@ -7,8 +7,8 @@ from small_models import build
 
 from lyra_hf import LyraForRegression, Predictor, UserError
 from lyra_hf.alphabets import DNA
-from lyra_hf.analysis.epistasis import epistasis, epistasis_map
-from lyra_hf.analysis.measured_epistasis import MeasuredMutants, agreement, measured_epistasis, read_measured
+from lyra_hf.analysis.interactions import epistasis, epistasis_map
+from lyra_hf.analysis.measured import MeasuredMutants, agreement, measured_epistasis, read_measured
 from lyra_hf.inference.encoding import encode_texts
 from lyra_hf.tokenization_lyra import SequenceEncoder
 
