@@ -65,10 +65,11 @@ def design(
     scorer = GuideScorer(model, kind, device)
     rows = 0
     with open_guide_writer(output, input_path=genome) as writer, counting("scoring") as on_progress:
-        writer.begin(guide_batch(kind, scorer.no_guides()).schema)
         for guides in find(genome, scorer, regions, wanted, best, on_progress):
             writer.write(guide_batch(kind, guides))
             rows += len(guides.starts)
+        if not rows:
+            writer.begin(guide_batch(kind, scorer.no_guides()).schema)
     if output not in (None, Path("-")):
         messages.print(f"{rows:,} guides of {kind.name}: {output}")
 

@@ -7,7 +7,7 @@ from .nucleases import Nuclease
 
 def nucleases() -> dict[str, Nuclease]:
     """By shipped checkpoint the nuclease that it is of."""
-    recipes = {checkpoint: load_recipe(task) for checkpoint, task in shipped_tasks().items()}
+    recipes = {checkpoint: load_recipe(task) for checkpoint, task in sorted(shipped_tasks().items())}
     return {name: recipe.nuclease for name, recipe in recipes.items() if recipe.nuclease is not None}
 
 

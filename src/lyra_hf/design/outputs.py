@@ -24,7 +24,7 @@ class GuideWriter(Protocol):
     ) -> None: ...
 
     def begin(self, schema: pa.Schema) -> None:
-        """Say what the columns are."""
+        """Say what the columns are, where no guides follow."""
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add guides, in the columns of `guide_columns` and perhaps others."""
@@ -50,6 +50,7 @@ class _LineWriter:
     def __init__(self, file: NewFile, ending: str) -> None:
         self._file = file
         self._head, self._line = _LINES[ending]
+        self._is_begun = False
 
     def __enter__(self) -> "_LineWriter":
         return self
@@ -70,8 +71,11 @@ class _LineWriter:
     def begin(self, schema: pa.Schema) -> None:
         with explained(self._file.name):
             self._file.stream.write(self._head.encode())
+        self._is_begun = True
 
     def write(self, batch: pa.RecordBatch) -> None:
+        if not self._is_begun:
+            self.begin(batch.schema)
         lines = "".join(f"{self._line(row)}\n" for row in batch.to_pylist())
         with explained(self._file.name):
             self._file.stream.write(lines.encode())
