@@ -98,3 +98,21 @@ class TestEntries:
     def test_no_aggregation_of_numbers(self, numbers: TokenClassificationPipeline) -> None:
         with pytest.raises(ValueError, match="this model gives numbers"):
             numbers("ACGT", aggregation_strategy="simple")
+
+
+@pytest.mark.parametrize("problem_type", ["regression", "single_label_classification", "multi_label_classification"])
+def test_pairs_have_the_residues_of_the_first_sequence(problem_type: str) -> None:
+    fields = {"num_labels": 2, "problem_type": problem_type, "pair_input": True, "pair_context": 1}
+    model = build(LyraForTokenClassification, **fields)
+    scorer = pipeline("token-classification", model=model, tokenizer=build_tokenizer("dna"))
+    pairs = [("ACGTAC", "CGTA"), ("ACG", "T")]
+    texts = [f"{first} {second}" for first, second in pairs]
+    alone, together = [scorer(text) for text in texts], scorer(texts, batch_size=2)
+    per_residue = 1 if problem_type == "single_label_classification" else 2
+    for (first, _), one, other, logits in zip(pairs, alone, together, Predictor(model)(texts), strict=True):
+        assert [entry["word"] for entry in one] == [letter for letter in first for _ in range(per_residue)]
+        assert [entry["word"] for entry in other] == [entry["word"] for entry in one]
+        scores = [entry["score"] for entry in one]
+        np.testing.assert_allclose([entry["score"] for entry in other], scores, rtol=1e-4, atol=1e-5)
+        if problem_type == "regression":
+            np.testing.assert_allclose(scores, logits.flatten(), rtol=1e-4, atol=1e-5)

@@ -243,9 +243,7 @@ def _changed(config: LyraConfig) -> str:
 
 
 def _is_regression(config: LyraConfig, pipeline: str) -> bool:
-    if pipeline == "feature-extraction":
-        return False
-    return config.problem_type == "regression" or (config.problem_type is None and config.num_labels == 1)
+    return pipeline != "feature-extraction" and config.effective_problem_type == "regression"
 
 
 def _letters_in_words(config: LyraConfig) -> str:

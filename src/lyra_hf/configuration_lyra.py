@@ -138,6 +138,15 @@ class LyraConfig(PreTrainedConfig):
         """Letters of the alphabet proper."""
         return len(get_alphabet(self.alphabet).letters)
 
+    @property
+    def effective_problem_type(
+        self,
+    ) -> Literal["regression", "single_label_classification", "multi_label_classification"]:
+        """The kind of problem; where `problem_type` leaves it open, as transformers' pipelines read the outputs."""
+        if self.problem_type is not None:
+            return self.problem_type
+        return "regression" if self.num_labels == 1 else "single_label_classification"
+
     def validate_alphabet(self) -> None:
         """The alphabet exists, and can do what the other fields ask of it."""
         alphabet = get_alphabet(self.alphabet)

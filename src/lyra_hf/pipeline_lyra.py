@@ -16,7 +16,8 @@ class LyraTokenClassificationPipeline(TokenClassificationPipeline):
     It stays as it is for models of classes, and for all that are not Lyras. Of a Lyra that predicts numbers or several
     labels at once it gives an entry for each residue and output: `entity` is the output's name, which says the unit,
     `score` the number in that unit, or the label's probability; `index`, `word`, `start` and `end` are the residue's,
-    as in transformers.
+    as in transformers. The input of a model of pairs is a text with the second sequence behind the first; its residues
+    are the first sequence's.
     """
 
     def postprocess(
@@ -31,10 +32,13 @@ class LyraTokenClassificationPipeline(TokenClassificationPipeline):
             ValueError: an aggregation is asked for where there are no classes.
         """
         config = self.model.config
-        kind = config.problem_type or ("regression" if config.num_labels == 1 else "single_label_classification")
-        if config.model_type != LyraConfig.model_type or kind == "single_label_classification":
+        is_lyra = config.model_type == LyraConfig.model_type
+        if is_lyra and config.pair_input:
+            all_outputs = [_of_first(part, config.pair_context) for part in all_outputs]
+        if not is_lyra or config.effective_problem_type == "single_label_classification":
             entries: list[dict[str, Any]] = super().postprocess(all_outputs, aggregation_strategy, ignore_labels)
             return entries
+        kind = config.effective_problem_type
         if aggregation_strategy != AggregationStrategy.NONE:
             raise ValueError(
                 "aggregation_strategy joins residues of one class, and this model gives "
@@ -62,3 +66,11 @@ class LyraTokenClassificationPipeline(TokenClassificationPipeline):
                     if config.id2label[output] not in ignored
                 ]
         return entries
+
+
+def _of_first(part: dict[str, Any], pair_context: int) -> dict[str, Any]:
+    """What is told of a pair's tokens, of those of the first sequence alone, which the outputs stand for."""
+    letters = (part["special_tokens_mask"][0] == 0).nonzero()[:, 0]  # (n,), of both sequences
+    first = letters[: letters.numel() // 2 + pair_context]
+    tokens = {name: part[name][:, first] for name in ("input_ids", "offset_mapping", "special_tokens_mask")}
+    return {**part, **tokens, "logits": part["logits"][:, : first.numel()]}  # these are aligned on the left

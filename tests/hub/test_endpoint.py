@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_models import build
 from support.endpoint import Ask, serving
 
 import lyra_hf
-from lyra_hf import Predictor
+from lyra_hf import LyraForTokenClassification, Predictor
 from lyra_hf.hub.endpoint import requirements, write_endpoint
 from lyra_hf.inference.loading import load_model
 
@@ -37,6 +38,15 @@ def handler_of(folder: Path) -> Any:
 @pytest.fixture(scope="module")
 def guides(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return handler_of(repository("lyra-cas9", tmp_path_factory.mktemp("cas9")))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A head per residue on pairs of which the first is longer by a letter on either side."""
+    folder = tmp_path_factory.mktemp("pairs")
+    build(LyraForTokenClassification, pair_input=True, pair_context=1).save_pretrained(folder)
+    write_endpoint(folder)
+    return handler_of(folder)
 
 
 class TestAnswers:
@@ -87,6 +97,15 @@ class TestAnswers:
             expected = 1 / (1 + np.exp(-logits)) if name == "lyra-disorder" else logits
             np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 
+    def test_residues_of_pairs(self, pairs: Any) -> None:
+        given = [("a CGTAC", "CGTA"), ("ACG", "T")]
+        answers = pairs({"inputs": [{"text": first, "text_pair": second} for first, second in given]})
+        expected = Predictor(pairs.model)([first + second for first, second in given])
+        for (first, _), answer, numbers in zip(given, answers, expected, strict=True):
+            assert [entry["word"] for entry in answer] == list(first.replace(" ", ""))
+            assert [entry["word"] for entry in answer] == [first[entry["start"] : entry["end"]] for entry in answer]
+            np.testing.assert_allclose([entry["score"] for entry in answer], numbers, rtol=1e-4, atol=1e-5)
+
 
 class TestRefusals:
     @pytest.mark.parametrize(
@@ -99,6 +118,14 @@ class TestRefusals:
             ({}, "the input: a sequence is a text, not NoneType"),
             ({"inputs": GUIDE, "parameters": {"top_k": 0}}, "top_k must be a whole number of at least 1, not 0"),
             ({"inputs": GUIDE, "parameters": {"temperature": 1}}, "unknown parameter 'temperature'; there is top_k"),
+            ({"inputs": GUIDE, "parameters": [1]}, "parameters are an object, not list"),
+            ([GUIDE], 'a request is an object with "inputs", not list'),
+            (
+                {"inputs": {"text": GUIDE, "text_pair": GUIDE}},
+                "the input: the model takes single sequences; leave out text_pair",
+            ),
+            ({"inputs": "A\ud800"}, "the input: character 2 is not valid Unicode"),
+            ({"inputs": ["A" * 600_000] * 2}, "1,200,000 letters in one request; send at most 1,000,000"),
             ({"inputs": [GUIDE] * 10_001}, "10,001 sequences in one request; send at most 10,000"),
         ],
         ids=lambda value: str(value)[:40],
@@ -106,6 +133,19 @@ class TestRefusals:
     def test_says_what_is_wrong(self, guides: Any, request_: dict[str, Any], message: str) -> None:
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             guides(request_)
+
+    @pytest.mark.parametrize(
+        ("pair", "message"),
+        [
+            ({"text": None, "text_pair": None}, "the input, text: a sequence is a text, not NoneType"),
+            ({"text": "ACGT", "text_pair": "AC1T"}, "the input, text_pair: letter 3 is '1', which is not in the"),
+            ({"text": "ACGT", "text_pair": ""}, "the input, text_pair: the sequence is empty"),
+            ({"text": "ACGT"}, "the input: the model takes pairs"),
+        ],
+    )
+    def test_of_pairs(self, pairs: Any, pair: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+            pairs({"inputs": pair})
 
     def test_no_sequences_at_all(self, guides: Any) -> None:
         assert guides({"inputs": []}) == []

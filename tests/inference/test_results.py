@@ -73,7 +73,7 @@ def test_the_spread_of_an_ensemble(lengths, names):
     spread = Predictions(np.abs(logits.logits[::-1]), logits.offsets)
     without = result_columns(configuration("regression", names), logits)
     columns = result_columns(configuration("regression", names), logits._replace(spread=spread.logits))
-    titles = ["spread"] if len(names) == 1 else ["spread_on", "spread_off target"]
+    titles = ["sd"] if len(names) == 1 else ["sd_on", "sd_off target"]
     assert list(columns) == [*without, *titles]
     assert all(columns[name].equals(column) for name, column in without.items())
     for index, title in enumerate(titles):

@@ -9,19 +9,34 @@ either. The answer to a list is a list of answers; that to a sequence is a list 
   that in which the label lies in 90 % of cases;
 - of classes their probabilities as "score", the highest first, with {"parameters": {"top_k": 3}} no more than three;
 - of a model that scores each residue such an entry for each residue and output (of classes: the likeliest), with
-  "index", "word", "start" and "end" of the residue.
+  "index", "word", "start" and "end" of the residue; of a pair those of the first sequence.
 
 It needs the files of this repository, torch and transformers, and nothing else.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
 _LETTERS_PER_BATCH = 65_536
 _MAX_SEQUENCES = 10_000
+_MAX_LETTERS = 1_000_000  # of all sequences of a request
 _BESIDE = ("spread", "lower", "upper")
+
+
+class _Encoded(NamedTuple):
+    """An input as the model reads it.
+
+    Attributes:
+        text: the sequence; of a pair the first one, whose letters the residues of a pair are.
+        ids: token ids, of a pair those of both sequences.
+        offsets: where in the text each letter begins and ends.
+    """
+
+    text: str
+    ids: list[int]
+    offsets: list[tuple[int, int]]
 
 
 class EndpointHandler:
@@ -40,7 +55,7 @@ class EndpointHandler:
         self.model = head.from_pretrained(path, trust_remote_code=True, use_safetensors=True).eval().to(device)
         self.tokenizer = AutoTokenizer.from_pretrained(path)
         self.names = [config.id2label[index] for index in range(config.num_labels)]
-        self.kind = config.problem_type or ("regression" if config.num_labels == 1 else "single_label_classification")
+        self.kind = config.effective_problem_type
 
     def __call__(self, data: dict[str, Any]) -> list[Any]:
         """Answer a request.
@@ -48,65 +63,77 @@ class EndpointHandler:
         Raises:
             ValueError: the inputs cannot be scored; the message says which, and why.
         """
-        inputs = data.get("inputs")
-        parameters = data.get("parameters") or {}
-        top_k = parameters.get("top_k")
-        unknown = sorted(set(parameters) - {"top_k"})
-        if unknown:
-            raise ValueError(f"unknown parameter {unknown[0]!r}; there is top_k")
-        if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
-            raise ValueError(f"top_k must be a whole number of at least 1, not {top_k!r}")
+        if not isinstance(data, dict):
+            raise ValueError(f'a request is an object with "inputs", not {type(data).__name__}')
+        inputs, top_k = data.get("inputs"), _top_k(data.get("parameters"))
         is_batch = isinstance(inputs, list)
         sequences = inputs if isinstance(inputs, list) else [inputs]
         if len(sequences) > _MAX_SEQUENCES:
             raise ValueError(f"{len(sequences):,} sequences in one request; send at most {_MAX_SEQUENCES:,}")
         places = [f"input {number}" if is_batch else "the input" for number in range(1, len(sequences) + 1)]
-        texts = [self._text(sequence, place) for sequence, place in zip(sequences, places, strict=True)]
-        encodings = [self.tokenizer(text, return_offsets_mapping=True) for text in texts]
-        for text, encoding, place in zip(texts, encodings, places, strict=True):
-            self._check(text, encoding, place)
-        answers: list[Any] = [None] * len(texts)
-        for batch in self._batches([len(encoding["input_ids"]) for encoding in encodings]):
-            for index, logits, beside in self._scores([encodings[index] for index in batch], batch):
+        texts = [self._texts(sequence, place) for sequence, place in zip(sequences, places, strict=True)]
+        letters = sum(len(text) for of_one in texts for text in of_one.values())
+        if letters > _MAX_LETTERS:
+            raise ValueError(f"{letters:,} letters in one request; send at most {_MAX_LETTERS:,}")
+        encoded = [self._encode(of_one, place) for of_one, place in zip(texts, places, strict=True)]
+        answers: list[Any] = [None] * len(encoded)
+        for batch in self._batches([len(one.ids) for one in encoded]):
+            for index, logits, beside in self._scores([encoded[index].ids for index in batch], batch):
                 answers[index] = (
-                    self._residues(texts[index], encodings[index], logits, beside)
+                    self._residues(encoded[index], logits, beside)
                     if self.per_residue
                     else self._entries(logits, beside)[:top_k]
                 )
         return answers if is_batch else answers[0]
 
-    def _text(self, sequence: Any, place: str) -> str:
-        """The letters of an input, of a pair one sequence behind the other."""
+    def _texts(self, sequence: Any, place: str) -> dict[str, str]:
+        """The sequence of an input, or the two of a pair, by what messages call them."""
         if self.model.config.pair_input:
             if not isinstance(sequence, dict) or not {"text", "text_pair"} <= set(sequence):
                 raise ValueError(f'{place}: the model takes pairs; give {{"text": FIRST, "text_pair": SECOND}}')
-            first, second = str(sequence["text"]), str(sequence["text_pair"])
-            context = 2 * self.model.config.pair_context
-            sizes = [len(self.tokenizer(text)["input_ids"]) for text in (first, second)]
-            if sizes[0] - context != sizes[1]:
-                raise ValueError(
-                    f"{place}: the first sequence has {sizes[0]} letters and the second {sizes[1]}; "
-                    "the first must have "
-                    + (f"{context} more, {context // 2} on either side" if context else "as many")
-                )
-            return f"{first} {second}"
-        if isinstance(sequence, dict):
-            sequence = sequence.get("text", sequence.get("sequence"))
-        if not isinstance(sequence, str):
-            raise ValueError(f"{place}: a sequence is a text, not {type(sequence).__name__}")
-        return sequence
+            texts = {f"{place}, {name}": sequence[name] for name in ("text", "text_pair")}
+        else:
+            if isinstance(sequence, dict):
+                if "text_pair" in sequence:
+                    raise ValueError(f"{place}: the model takes single sequences; leave out text_pair")
+                sequence = sequence.get("text", sequence.get("sequence"))
+            texts = {place: sequence}
+        for name, text in texts.items():
+            if not isinstance(text, str):
+                raise ValueError(f"{name}: a sequence is a text, not {type(text).__name__}")
+        return texts
 
-    def _check(self, text: str, encoding: Any, place: str) -> None:
-        """Refuse what has no letters, or letters that are none of the model's."""
-        if not encoding["input_ids"]:
-            raise ValueError(f"{place}: the sequence is empty")
-        if self.tokenizer.unk_token_id in encoding["input_ids"]:
-            position = encoding["input_ids"].index(self.tokenizer.unk_token_id)
-            start, end = encoding["offset_mapping"][position]
+    def _encode(self, texts: dict[str, str], place: str) -> _Encoded:
+        """The token ids of a sequence, or of a pair one behind the other."""
+        parts = [self._tokens(text, name) for name, text in texts.items()]
+        if len(parts) > 1:
+            first, second = (len(part.ids) for part in parts)
+            context = self.model.config.pair_context
+            if first - 2 * context != second:
+                raise ValueError(
+                    f"{place}: the first sequence has {first} letters and the second {second}; the first must have "
+                    + (f"{2 * context} more, {context} on either side" if context else "as many")
+                )
+        return parts[0]._replace(ids=[token for part in parts for token in part.ids])
+
+    def _tokens(self, text: str, name: str) -> _Encoded:
+        """The token ids of one sequence, which must have letters, and only such as are the model's."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{name}: character {error.start + 1} is not valid Unicode") from error
+        encoding = self.tokenizer(text, return_offsets_mapping=True)
+        ids, offsets = encoding["input_ids"], encoding["offset_mapping"]
+        if not ids:
+            raise ValueError(f"{name}: the sequence is empty")
+        if self.tokenizer.unk_token_id in ids:
+            position = ids.index(self.tokenizer.unk_token_id)
+            start, end = offsets[position]
             raise ValueError(
-                f"{place}: letter {position + 1} is {text[start:end]!r}, which is not in the model's alphabet "
+                f"{name}: letter {position + 1} is {text[start:end]!r}, which is not in the model's alphabet "
                 f"({self.model.config.alphabet})"
             )
+        return _Encoded(text, ids, offsets)
 
     def _batches(self, lengths: list[int]) -> list[list[int]]:
         """Places of sequences of like length, so many that they fit, in each batch."""
@@ -118,10 +145,9 @@ class EndpointHandler:
         return batches
 
     @torch.no_grad()
-    def _scores(self, encodings: list[Any], places: list[int]) -> list[tuple[int, Any, dict[str, Any]]]:
+    def _scores(self, rows: list[list[int]], places: list[int]) -> list[tuple[int, Any, dict[str, Any]]]:
         """The logits of each sequence, with its place, and what is told beside them: spread and intervals."""
-        rows = [{"input_ids": encoding["input_ids"]} for encoding in encodings]
-        padded = self.tokenizer.pad(rows, return_tensors="pt").to(self.model.device)
+        padded = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(self.model.device)
         outputs = self.model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"])
         logits = outputs.logits.float().cpu()
         beside = {name: outputs[name].float().cpu() for name in _BESIDE if outputs.get(name) is not None}
@@ -143,13 +169,28 @@ class EndpointHandler:
         entries = [{"label": name, "score": score} for name, score in zip(self.names, scores, strict=True)]
         return sorted(entries, key=lambda entry: -entry["score"]) if is_single or not self.per_residue else entries
 
-    def _residues(self, text: str, encoding: Any, logits: Any, beside: dict[str, Any]) -> list[dict[str, Any]]:
+    def _residues(self, encoded: _Encoded, logits: Any, beside: dict[str, Any]) -> list[dict[str, Any]]:
         """The entries of every residue: logits (L, outputs)."""
         entries = []
-        for index, (start, end) in enumerate(encoding["offset_mapping"]):
-            place = {"index": index, "word": text[start:end], "start": start, "end": end}
+        for index, (start, end) in enumerate(encoded.offsets):
+            place = {"index": index, "word": encoded.text[start:end], "start": start, "end": end}
             found = self._entries(logits[index], {title: values[index] for title, values in beside.items()})
             if self.kind == "single_label_classification":
                 found = found[:1]  # the residue's class
             entries += [{"entity": entry["label"], **entry, **place} for entry in found]
         return entries
+
+
+def _top_k(parameters: Any) -> int | None:
+    """How many entries are asked for at most; None for all."""
+    if parameters is None:
+        return None
+    if not isinstance(parameters, dict):
+        raise ValueError(f"parameters are an object, not {type(parameters).__name__}")
+    unknown = sorted(set(parameters) - {"top_k"})
+    if unknown:
+        raise ValueError(f"unknown parameter {unknown[0]!r}; there is top_k")
+    top_k = parameters.get("top_k")
+    if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
+        raise ValueError(f"top_k must be a whole number of at least 1, not {top_k!r}")
+    return top_k

@@ -105,10 +105,8 @@ def _joined_names(chosen: npt.NDArray[np.bool_], names: list[str]) -> pa.Array:
 
 
 def problem_type(config: LyraConfig) -> ProblemType:
-    """The kind of problem; where the configuration leaves it open, as transformers' pipelines read the outputs."""
-    if config.problem_type is not None:
-        return config.problem_type
-    return "regression" if config.num_labels == 1 else "single_label_classification"
+    """The kind of problem, as `LyraConfig.effective_problem_type` tells it."""
+    return config.effective_problem_type
 
 
 def output_names(config: LyraConfig) -> list[str]:
