@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test bench bench-quick results cards runtime lint types clean help
+.PHONY: demo test bench bench-quick results cards pictures runtime lint types clean help
 
 help:
 	@echo "make demo   set up, score real Cas9 targets, fine-tune on real peptides (a few minutes)"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench  every speed and size against the published definition and ESM-2 (make bench-quick: in a minute)"
 	@echo "make results  docs/results.md anew from the recipes and the reports in training/results"
 	@echo "make cards    the model cards anew, from the same and training/shown"
+	@echo "make pictures  the pictures and figures of docs/epistasis.md, from the tables in LYRA_HF_DATA"
 	@echo "make runtime  the page's ONNX Runtime anew, by npm"
 	@echo "make lint   ruff, formatting and all    make types   mypy, strict"
 
@@ -33,6 +34,9 @@ results: $(VENV)/.dev
 
 cards: $(VENV)/.dev
 	$(BIN)/python training/cards.py
+
+pictures: $(VENV)/.dev
+	$(BIN)/python training/pictures/epistasis_gb1.py
 
 runtime: $(VENV)/.dev
 	$(BIN)/python tools/browser_runtime.py
