@@ -101,8 +101,8 @@ def figures(at_sites: Epistasis, measured: MeasuredEpistasis, unseen: MeasuredEp
         f"All six pairs together: Spearman {_rounded(seen.spearman)} over {seen.number:,} double mutants, "
         f"{_rounded(new.spearman)} over the {new.number:,} that are test rows. In the whole domain, the median over "
         f"all pairs is {np.median(every):.3f}; the strongest pair without any of the four sites has "
-        f"{np.nanmax(strengths[np.ix_(others, others)]):.2f}. The wild type is predicted at {at_sites.wild_type:.2f}, and "
-        f"was measured at {measured.wild_type:.2f}.",
+        f"{np.nanmax(strengths[np.ix_(others, others)]):.2f}. The wild type is predicted at {at_sites.wild_type:.2f}, "
+        f"and was measured at {measured.wild_type:.2f}.",
     ]
     return lines
 
