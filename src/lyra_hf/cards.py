@@ -40,7 +40,7 @@ _UNMEASURED = (
     "Unknown: no measurement is told in the model's files. Measure it on data of your own, with `lyra-hf evaluate DIR "
     "TABLE --target COLUMN`, before you rely on it."
 )
-_CITATION = (
+CITATION = (
     "Ramesh, Siddiqui, Gu, Mitzenmacher, Sabeti: Lyra: An Efficient and Expressive Subquadratic Architecture for "
     "Modeling Biological Sequences, arXiv 2503.16351 (2025)."
 )
@@ -86,7 +86,7 @@ def general_card(config: LyraConfig, pipeline: str, parameters: int, told: Told 
         "Training": told.training or _UNKNOWN,
         "Results": told.results or _UNMEASURED,
         "Parameters": _parameters(config, parameters),
-        "Citation": _CITATION,
+        "Citation": CITATION,
     }
     front_matter = f"---\n{_front_matter(config, pipeline, told)}\n---"
     parts = [front_matter, MARK, f"# A Lyra for {_letters_in_words(config)}", _summary(config, pipeline)]
@@ -101,11 +101,33 @@ def pipeline_of(model: PreTrainedModel) -> str:
 def metrics_table(columns: Mapping[str, Mapping[str, float | None]]) -> str:
     """A table in Markdown: a line for each metric, a column for each kind of rows; what is undefined is left blank."""
     names = list(dict.fromkeys(name for metrics in columns.values() for name in metrics))
-    lines = [["metric", *columns], ["---"] * (1 + len(columns))]
+    rows = []
     for name in names:
         values = [metrics.get(name) for metrics in columns.values()]
-        lines.append([name, *("" if value is None else f"{value:.4f}" for value in values)])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        rows.append([name, *("" if value is None else f"{value:.4f}" for value in values)])
+    return "\n".join(markdown_table(["metric", *columns], rows))
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows)]
+
+
+def on_members(members: int, *, is_regression: bool) -> str:
+    """What the predictions of an ensemble are, and where it says how far its members are apart."""
+    if is_regression:
+        mean, place = "", "`sd` in the file, `spread` in the model's output,"
+    else:
+        mean, place = " (of their logits)", "`spread` in the model's output"
+    return (
+        f"A prediction is the mean over the {members} members{mean}. {place} is their standard deviation: where it is "
+        "large, the members disagree."
+    )
+
+
+def changed(values: Mapping[str, Any], defaults: object) -> str:
+    """Those of some values that differ from the defaults, in words."""
+    return ", ".join(f"{name} {value}" for name, value in values.items() if getattr(defaults, name) != value)
 
 
 def listed(value: str | Sequence[str] | None) -> list[str]:
@@ -187,11 +209,8 @@ def _use(config: LyraConfig, pipeline: str) -> str:
             f"For files: `lyra-hf pull {PLACEHOLDER} -o DIR`, once, and `lyra-hf predict DIR sequences.csv -o "
             "scores.csv`."
         )
-    if config.ensemble_size > 1:
-        lines.append(
-            f"Outputs are the mean over the {config.ensemble_size} members. `spread`, beside them in the model's "
-            "output, is their standard deviation: where it is large, the members disagree."
-        )
+    if config.ensemble_size > 1 and pipeline != "feature-extraction":  # its vectors stand side by side
+        lines.append(on_members(config.ensemble_size, is_regression=_is_regression(config, pipeline)))
     return "\n\n".join(lines)
 
 
@@ -229,17 +248,9 @@ def _parameters(config: LyraConfig, parameters: int) -> str:
     text = f"{parameters:,}"
     if config.ensemble_size > 1:
         text += f", of {config.ensemble_size} members together"
-    changed = _changed(config)
-    return f"{text}. Configuration: {changed or 'the defaults, those of the paper'}."
-
-
-def _changed(config: LyraConfig) -> str:
-    """The fields of the model's own configuration that differ from the defaults, in words."""
-    default = LyraConfig()
     names = [name for name in LyraConfig.__annotations__ if name not in ("model_type", "keys_to_ignore_at_inference")]
-    return ", ".join(
-        f"{name} {getattr(config, name)}" for name in names if getattr(config, name) != getattr(default, name)
-    )
+    fields = changed({name: getattr(config, name) for name in names}, LyraConfig())
+    return f"{text}. Configuration: {fields or 'the defaults, those of the paper'}."
 
 
 def _is_regression(config: LyraConfig, pipeline: str) -> bool:

@@ -2,13 +2,17 @@
 """Lyra's own card where transformers' Trainer would write a stock one over it."""
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import EvalResult
+from huggingface_hub import EvalResult, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils._validators import validate_repo_id
 from transformers import PreTrainedModel
+from transformers.utils import CONFIG_NAME
 
 from .cards import CARD, PIPELINES, PLACEHOLDER, Told, is_own, listed, metrics_table, named, pipeline_of
 
@@ -82,12 +86,11 @@ def _told(
 ) -> Told:
     """What a Trainer and the arguments of its card tell of a model."""
     names = listed(dataset) or listed(dataset_tags)
-    origin = finetuned_from or model.config.name_or_path
     metadata = {
         "language": language,
         "license": license_name,
         "datasets": listed(dataset_tags),
-        "base_model": origin if origin and not Path(origin).is_dir() else None,
+        "base_model": _base_model(model, finetuned_from),
     }
     found = _last_evaluation(trainer.state.log_history)
     results = None
@@ -110,20 +113,40 @@ def _told(
                 metric_value=round(value, 4),
             )
             for name, value in found.items()
+            if value is not None
         ],
         metadata={name: value for name, value in metadata.items() if value},
         tags=[*listed(tags), "generated_from_trainer"],
     )
 
 
-def _last_evaluation(history: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """The metrics of the last evaluation in a Trainer's history, without their prefix."""
-    for entry in reversed(history):
-        found = {name.removeprefix("eval_"): value for name, value in entry.items() if name.startswith("eval_")}
-        found = {name: value for name, value in found.items() if isinstance(value, int | float)}
-        if found:
-            return {name: float(value) for name, value in found.items() if name not in _NOT_METRICS}
-    return {}
+def _base_model(model: PreTrainedModel, told: str | None) -> str | None:
+    """The repository that a model was loaded from; a path on somebody's disk is nobody else's business."""
+    name = told or model.config.name_or_path
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return None
+    # A relative path looks like a name: it is one if it was told as such, or if the Hub's client has fetched it.
+    is_name = told is not None or isinstance(try_to_load_from_cache(name, CONFIG_NAME), str)
+    return name if is_name and not Path(name).is_dir() else None
+
+
+def _last_evaluation(history: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+    """The metrics of the last evaluation in a Trainer's history, without their prefix; None where one is no number.
+
+    Of several sets of rows the history has an entry each, and the names of metrics begin with that of the set.
+    """
+    evaluations = [entry for entry in history if any(name.startswith("eval_") for name in entry)]
+    found: dict[str, float | None] = {}
+    for entry in evaluations:
+        if entry.get("step") != evaluations[-1].get("step"):
+            continue
+        for name, value in entry.items():
+            metric = name.removeprefix("eval_")
+            if metric != name and isinstance(value, int | float) and not metric.endswith(_NOT_METRICS):
+                found[metric] = float(value) if math.isfinite(value) else None
+    return found
 
 
 def _plain(value: Any) -> Any:

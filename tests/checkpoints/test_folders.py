@@ -4,7 +4,7 @@ import pytest
 from small_models import REPOSITORY, build
 
 from lyra_hf import LyraForRegression
-from lyra_hf.checkpoints.folders import save_checkpoint, write_text
+from lyra_hf.checkpoints.folders import folder_beside, save_checkpoint, write_text
 
 
 def contents(folder):
@@ -61,11 +61,36 @@ def test_a_text_replaces_another_whole(tmp_path, monkeypatch):
     write_text(path, "new, µ\n")
     assert contents(tmp_path) == {"report.json": "new, µ\n".encode()}
 
-    def full(self, content, **options):
-        self.write_bytes(content.encode()[:2])
+    def full(self, content):
+        self.touch()
         raise OSError("no space left")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="no space left"):
         write_text(path, "newer")
     assert path.read_bytes() == "new, µ\n".encode()
+
+
+class TestFolderBeside:
+    def test_what_is_renamed_stays(self, tmp_path):
+        target = tmp_path / "new" / "folder"
+        with folder_beside(target) as beside:
+            (beside / "file").write_text("x")
+            beside.rename(target)
+        assert contents(target) == {"file": b"x"}
+        assert list(target.parent.iterdir()) == [target]
+
+    def test_of_what_fails_nothing_is_left_and_what_was_there_stays(self, tmp_path):
+        (tmp_path / "mine").mkdir()
+        with pytest.raises(ZeroDivisionError), folder_beside(tmp_path / "mine" / "new" / "folder") as beside:
+            (beside / "file").write_text(str(1 / 0))
+        assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+    def test_what_a_killed_program_left_is_cleared(self, tmp_path):
+        with folder_beside(tmp_path / "folder") as beside:
+            beside.with_name("kept").write_text("somebody's")
+        beside.mkdir()
+        (beside / "half").write_text("x")
+        with folder_beside(tmp_path / "folder") as again:
+            assert list(again.iterdir()) == []
+        assert [path.name for path in tmp_path.iterdir()] == ["kept"]

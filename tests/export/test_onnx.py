@@ -164,6 +164,15 @@ class TestExportModel:
         assert [values.shape for values in found] == [(1, 1)] * len(session.get_outputs())
         assert found[0][0, 0] == pytest.approx(lyra_hf.Predictor("lyra-cas12a")([sequence])[0], rel=1e-4)
 
+    def test_what_cannot_be_exported_leaves_no_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(model: Any, session: Any) -> None:
+            raise UserError("other numbers")
+
+        monkeypatch.setattr(onnx_export, "_check", refuse)
+        with pytest.raises(UserError, match="other numbers"):
+            export_model("lyra-cas12a", tmp_path / "new" / "out")
+        assert not list(tmp_path.iterdir())
+
     def test_a_file_in_the_place_of_the_folder(self, tmp_path: Path) -> None:
         (tmp_path / "out").write_text("mine")
         with pytest.raises(UserError, match="is a file"):

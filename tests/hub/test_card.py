@@ -130,7 +130,7 @@ class TestResults:
         assert "±" not in text
 
     def test_the_interval_is_that_of_the_shipped_seed(self, text):
-        assert "seed 1. The 95 % interval of its test spearman is 0.6543 to 0.7543" in text
+        assert "seed 1. The 95 % interval of the test spearman is 0.6543 to 0.7543" in text
 
     def test_other_methods_stand_beside_ours(self, recipe, outcome):
         others = {
@@ -213,7 +213,7 @@ class TestEnsemble:
             "A prediction is the mean over the 2 members. `sd` in the file, `spread` in the model's output,",
             "Shipped is the ensemble of the models of seeds 0, 1, joined with nothing trained again: on validation it "
             "was better than the best of them, seed 1",
-            "The 95 % interval of its test spearman is 0.6600 to 0.7600",
+            "The 95 % interval of the test spearman is 0.6600 to 0.7600",
             "(ours is the ensemble)",
             "with seeds 0, 1; 5 minutes per seed on a laptop. Their models were joined into one, as `--seeds` does.",
         ):

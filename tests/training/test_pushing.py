@@ -76,3 +76,41 @@ class TestTrainers:
         trainer.save_model(str(tmp_path))
         trainer.create_model_card()
         assert (tmp_path / "README.md").read_text() == "Mine."
+
+    @pytest.fixture
+    def card(self, tmp_path):
+        """The card that a Trainer writes for a model, with entries in its history."""
+
+        def write(*history, model=None, **told):
+            trainer = LyraTrainer(model=model or small_model(), args=arguments(tmp_path))
+            trainer.save_model(str(tmp_path))
+            trainer.state.log_history = list(history)
+            trainer.create_model_card(**told)
+            return ModelCard.load(tmp_path / "README.md")
+
+        return write
+
+    def test_metrics_of_several_sets_of_rows(self, card):
+        found = card(
+            {"eval_near_loss": 9.0, "step": 8},
+            {"eval_near_loss": 0.5, "eval_near_runtime": 1.0, "eval_near_samples_per_second": 2.0, "step": 16},
+            {"eval_far_loss": 0.75, "eval_far_r2": float("nan"), "eval_far_steps_per_second": 2.0, "step": 16},
+            {"train_runtime": 3.0, "step": 16},
+        )
+        assert "| near_loss | 0.5000 |\n| far_loss | 0.7500 |\n| far_r2 |  |" in found.content
+        results = {result.metric_type: result.metric_value for result in found.data.eval_results}
+        assert results == {"near_loss": 0.5, "far_loss": 0.75}
+        assert "runtime" not in found.content
+        assert "nan" not in found.content
+
+    @pytest.mark.parametrize("place", ["runs/best", "/home/somebody/runs/best", "."])
+    def test_where_a_model_lay_is_not_told(self, card, place):
+        model = small_model()
+        model.config.name_or_path = place
+        assert card(model=model).data.base_model is None
+
+    def test_the_repository_that_a_model_was_loaded_from(self, card, names):
+        name = names.new("base")
+        build(LyraForRegression).push_to_hub(name)
+        assert card(model=LyraForRegression.from_pretrained(name)).data.base_model == name
+        assert card(finetuned_from="lyra-org/told").data.base_model == "lyra-org/told"

@@ -5,7 +5,6 @@ The folder is a website as it stands, and a static Space. Nothing in it asks ano
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from huggingface_hub import SpaceCardData
 
 from ..checkpoints import model_folder
+from ..checkpoints.folders import folder_beside
 from ..errors import UserError
 from ..extras import needs
 from ..inference.loading import load_model
@@ -60,11 +60,7 @@ def write_page(names: Sequence[str], folder: Path) -> Page:
         raise UserError(f"{folder} is a file; name a folder to write the page to")
     check_replaceable(folder)
     models = {name: load_model(str(path)) for name, path in folders.items()}  # all, before the first is exported
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".saving", dir=target.parent))
-    try:
-        # A folder of tempfile is its owner's alone; a website is for all who may read its place.
-        beside.chmod(target.parent.stat().st_mode & 0o755)
+    with folder_beside(target) as beside:
         _copy_browser(beside)
         entries = [_write_model(model, name, folders[name], beside) for name, model in models.items()]
         licences = [entry.pop("terms") for entry in entries]
@@ -73,9 +69,6 @@ def write_page(names: Sequence[str], folder: Path) -> Page:
         write_manifest(beside)
         size = sum(path.stat().st_size for path in beside.rglob("*") if path.is_file())
         _replace(target, beside)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
     return Page(folder, len(folders), size)
 
 

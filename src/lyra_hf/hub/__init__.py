@@ -1,1 +1,1 @@
-"""Hugging Face Hub: model cards."""
+"""Hugging Face Hub: cards, push and pull, and what serves a model at an endpoint."""

@@ -7,17 +7,17 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from ..cards import PLACEHOLDER, UNNAMED
+from ..cards import CITATION, PLACEHOLDER, UNNAMED, changed, markdown_table, on_members
 from ..configuration_lyra import LyraConfig
 from ..errors import UserError
 from ..tasks.outcomes import Outcome, Spread
 from ..tasks.recipe import Recipe, Result
 from ..training.options import TrainingOptions
-from ..training.summary import PREDICTION_INTERVALS
+from ..training.summary import PREDICTION_INTERVALS, metric_names
+from .sentences import on_bootstrap, on_coverage
 from .shown import Shown
 
 _PIPELINES = {"sequence": "text-classification", "residue": "token-classification"}
-_NOT_METRICS = ("n", "outputs", "interval", PREDICTION_INTERVALS, "subsets")
 _TERMS = {
     "apache-2.0": "The weights are under Apache-2.0.",
     "cc-by-nc-4.0": (
@@ -82,8 +82,9 @@ def model_card(recipe: Recipe, outcome: Outcome, shown: Shown) -> str:
         machine=outcome.machine,
         size=_size(members, report["parameters"]),
         rate=f"{shown.rate:,.0f} sequences of {shown.letters} letters a second on {shown.thread}",
-        model=_changed(model, LyraConfig()) or "the defaults, the configuration of the paper",
-        training=_changed({**vars(options), "seed": 0}, TrainingOptions()) or "the defaults",
+        model=changed(model, LyraConfig()) or "the defaults, the configuration of the paper",
+        training=changed({**vars(options), "seed": 0}, TrainingOptions()) or "the defaults",
+        citation=CITATION.removesuffix("."),
         cited="the papers of the data, above" if len(recipe.sources) > 1 else "the paper of the data, above",
     )
 
@@ -135,14 +136,7 @@ def _spread(recipe: Recipe, members: int) -> str:
     """What an ensemble's predictions are, and where it says how far its members are apart."""
     if members == 1:
         return ""
-    if recipe.problem_type == "regression":
-        mean, place = "", "`sd` in the file, `spread` in the model's output,"
-    else:
-        mean, place = " (of their logits)", "`spread` in the model's output"
-    return (
-        f"\n\nA prediction is the mean over the {members} members{mean}. {place} is their standard deviation: where it "
-        "is large, the members disagree."
-    )
+    return "\n\n" + on_members(members, is_regression=recipe.problem_type == "regression")
 
 
 def _usage(recipe: Recipe) -> str:
@@ -221,28 +215,17 @@ def _protocol(recipe: Recipe, outcome: Outcome) -> str:
             "; the ensemble of all seeds was not better there." if outcome.ensemble is not None else "."
         )
     interval = (outcome if outcome.ships_ensemble else outcome.of_seeds).interval()
-    if interval is not None:
-        text += (
-            f" The 95 % interval of its test {recipe.metric} is {interval[0]:.4f} to {interval[1]:.4f} (bootstrap over "
-            "the test sequences)."
-        )
-    return text + _on_intervals(recipe, outcome)
+    return text + on_bootstrap(recipe.metric, interval) + _on_intervals(recipe, outcome)
 
 
 def _on_intervals(recipe: Recipe, outcome: Outcome) -> str:
     """How well the prediction intervals of what is shipped hold the test labels."""
-    coverage = (outcome.shipped_report["test"] or {}).get(PREDICTION_INTERVALS)
-    if coverage is None:
-        return ""
     shifted = (
         "; they are of another kind than the validation rows, so that it need not be so many"
         if recipe.split_kind == "shifted"
         else ""
     )
-    return (
-        f" The {coverage['level']:.0%} prediction intervals, fitted to the validation rows, hold "
-        f"{coverage['coverage']:.1%} of the test labels{shifted}."
-    )
+    return on_coverage((outcome.shipped_report["test"] or {}).get(PREDICTION_INTERVALS), shifted)
 
 
 def _results(recipe: Recipe, outcome: Outcome) -> list[str]:
@@ -354,13 +337,11 @@ def _others_table(results: Sequence[Result], outcome: Outcome) -> list[str]:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a table in Markdown; columns without any entry are left out."""
     filled = [index for index in range(len(head)) if any(row[index] for row in rows)]
-    lines = [[head[index] for index in filled], ["---"] * len(filled)]
-    lines += [[row[index] for index in filled] for row in rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
+    return markdown_table([head[index] for index in filled], [[row[index] for index in filled] for row in rows])
 
 
 def _metrics(report: Any) -> list[str]:
-    return [name for name in report["test"] if name not in _NOT_METRICS]
+    return metric_names(report["test"])
 
 
 def _figure(spread: Spread | None) -> str:
@@ -368,8 +349,3 @@ def _figure(spread: Spread | None) -> str:
     if spread is None:
         return ""
     return f"{spread.mean:.4f}" + (f" ± {spread.deviation:.4f}" if spread.deviation is not None else "")
-
-
-def _changed(values: dict[str, Any], defaults: object) -> str:
-    """What differs from the defaults, in words."""
-    return ", ".join(f"{name} {value}" for name, value in values.items() if getattr(defaults, name) != value)

@@ -17,10 +17,10 @@ from ..configuration_lyra import LyraConfig
 from ..inference.predictor import Predictor
 from ..publishing import card_of
 from ..training.origin import Origin
-from ..training.summary import PREDICTION_INTERVALS
+from ..training.summary import PREDICTION_INTERVALS, metric_names
+from .sentences import on_bootstrap, on_coverage
 from .shown import example_outputs
 
-_NOT_METRICS = ("n", "outputs", "interval", PREDICTION_INTERVALS, "subsets")
 _SPLITS = ("validation", "test")
 _MOST_LETTERS = 2_000  # of an example, which a card shows whole
 _DATASET = re.compile(r"[A-Za-z0-9][\w.-]*")  # what the Hub takes for the name of one
@@ -101,7 +101,7 @@ def _tables(names: Sequence[str]) -> str:
 
 
 def _metrics(measured: Mapping[str, Any]) -> dict[str, float | None]:
-    return {name: value for name, value in measured.items() if name not in _NOT_METRICS}
+    return {name: measured[name] for name in metric_names(measured)}
 
 
 def _training(report: Mapping[str, Any], command: str | None) -> str:
@@ -128,16 +128,6 @@ def _results(report: Mapping[str, Any], metrics: Mapping[str, Mapping[str, float
         + ". "
         + ("The test rows were measured once, at the end." if "test" in metrics else "There were no test rows.")
     )
-    interval = (report.get("test") or {}).get("interval")
-    if interval is not None:
-        text += (
-            f" The 95 % interval of the test {report['metric']} is {interval[0]:.4f} to {interval[1]:.4f} (bootstrap "
-            "over sequences)."
-        )
-    coverage = (report.get("test") or {}).get(PREDICTION_INTERVALS)
-    if coverage is not None and coverage["coverage"] is not None:
-        text += (
-            f" The {coverage['level']:.0%} prediction intervals, fitted to the validation rows, hold "
-            f"{coverage['coverage']:.1%} of the test labels."
-        )
+    test = report.get("test") or {}
+    text += on_bootstrap(report["metric"], test.get("interval")) + on_coverage(test.get(PREDICTION_INTERVALS))
     return f"{text}\n\n{metrics_table(metrics)}"

@@ -7,6 +7,12 @@ from typing import Any
 Report = Mapping[str, Any]
 _LOWER_IS_BETTER = {"rmse"}
 PREDICTION_INTERVALS = "prediction_intervals"  # what a report calls how well they hold the labels
+_NO_METRICS = ("n", "outputs", "interval", PREDICTION_INTERVALS, "subsets")
+
+
+def metric_names(measured: Report) -> list[str]:
+    """The metrics among what a report tells of some rows."""
+    return [name for name in measured if name not in _NO_METRICS]
 
 
 def greater_is_better(metric: str) -> bool:
