@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import UserError
 from .analysis import epistasis, scan
 from .console import counting, messages, print_result, waiting
+from .design import design, score_guides
 from .optimization import optimize
 
 app = typer.Typer(
@@ -388,7 +389,7 @@ def pull(
     messages.print(f"{folder}: score sequences with lyra-hf predict {folder} sequences.csv")
 
 
-for command in (scan, epistasis, optimize):
+for command in (scan, epistasis, optimize, design, score_guides):
     app.command()(command)
 
 

@@ -1,12 +1,15 @@
 """`lyra-hf design` and `lyra-hf score-guides`: guides of a genome, and one's own."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import UserError
 from .console import counting, messages
+
+if TYPE_CHECKING:
+    from ..design.regions import Regions
 
 _ModelOption = Annotated[
     str, typer.Option("--model", help="lyra-cas9, lyra-cas12a, lyra-cas13a, lyra-cas13d, or a folder.")
@@ -39,39 +42,89 @@ def design(
     ] = None,
     gc: Annotated[str, typer.Option(help="The share of G and C wanted: 0.3-0.8.")] = "0-1",
     max_poly_t: Annotated[int | None, typer.Option(help="How long a run of T may be: 3.")] = None,
+    offtargets: Annotated[
+        str | None, typer.Option(help="Count other sites that each guide fits, by an aligner: bowtie.")
+    ] = None,
+    mismatches: Annotated[int, typer.Option(help="With --offtargets: most mismatches, up to 3.")] = 3,
+    offtarget_pam: Annotated[str | None, typer.Option(help="The PAM of off-targets, if another: NRG.")] = None,
+    offtarget_model: Annotated[
+        str | None, typer.Option(help="A classifier of pairs of site and target; of Cas9 lyra-offtarget unless told.")
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option(help="Where bowtie's index of the genome is, or is to be kept for the next time.")
+    ] = None,
     device: _DeviceOption = None,
 ) -> None:
     """Find every site of a nuclease in a genome, on both strands (of RNA on one), and score its guides."""
+    from contextlib import nullcontext
+
     from ..design.best import BestGuides
-    from ..design.designing import GuideFilter, guide_batch
+    from ..design.designing import GuideFilter, write_guides
     from ..design.designing import design as find
     from ..design.guides import GuideScorer
     from ..design.models import nuclease_of
+    from ..design.offtargets import OffTargetSearch
     from ..design.outputs import open_guide_writer
+
+    if spacing and not top:
+        raise UserError("--spacing is for --top: say how many guides to keep")
+    if offtargets not in (None, "bowtie"):
+        raise UserError(f"--offtargets is done by bowtie, not {offtargets!r}")
+    wanted = GuideFilter(_shares(gc), max_poly_t, score)
+    kind = nuclease_of(model, nuclease)
+    kind = kind if pam is None else kind.with_pam(pam)
+    best = BestGuides(top, spacing, lower_is_better=kind.lower_is_better) if top else None
+    regions = _regions(region, bed)
+    scorer = GuideScorer(model, kind, device)
+    others = kind if offtarget_pam is None else kind.with_pam(offtarget_pam)
+    search = OffTargetSearch(genome, others, mismatches, index) if offtargets else None
+    if search is not None and (offtarget_model or kind.offtarget_model):
+        search.load_model(offtarget_model or str(kind.offtarget_model), device)
+    with (
+        open_guide_writer(output, input_path=genome) as writer,
+        counting("scoring") as on_progress,
+        search or nullcontext(),
+    ):
+        guides = find(genome, scorer, regions, wanted, best, on_progress)
+        rows = write_guides(writer, scorer, guides, search)
+    if output not in (None, Path("-")):
+        messages.print(f"{rows:,} guides of {kind.name}: {output}")
+
+
+def score_guides(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="lyra-cas9, lyra-cas12a, lyra-cas13d or a folder.")],
+    guides: Annotated[
+        str,
+        typer.Argument(metavar="GUIDES", help="A table or FASTA file of guides with context, or with PAM alone; -."),
+    ],
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help=".csv .tsv .parquet .jsonl; else CSV on standard output.")
+    ] = None,
+    column: Annotated[str, typer.Option("--column", help="The column that holds the guides.")] = "sequence",
+    nuclease: _NucleaseOption = None,
+    device: _DeviceOption = None,
+) -> None:
+    """Score one's own guides. Columns and order are kept, and score, lower and upper added."""
+    from ..design.guides import GuideScorer
+    from ..design.models import nuclease_of
+    from ..design.own_guides import score_guides as score
+
+    scorer = GuideScorer(model, nuclease_of(model, nuclease), device)
+    with counting("scoring") as on_progress:
+        rows = score(scorer, guides, output, column=column, on_progress=on_progress)
+    if output not in (None, "-"):
+        messages.print(f"{rows:,} guides scored: {output}")
+
+
+def _regions(region: str | None, bed: Path | None) -> "Regions":
+    """Where to look."""
     from ..design.regions import Regions, parse_region, read_bed
 
     if region is not None and bed is not None:
         raise UserError("give --region or --bed, not both")
-    if spacing and not top:
-        raise UserError("--spacing is for --top: say how many guides to keep")
-    wanted = GuideFilter(_shares(gc), max_poly_t, score)
-    kind = nuclease_of(model, nuclease)
-    if pam is not None:
-        kind = kind.with_pam(pam)
-    best = BestGuides(top, spacing, lower_is_better=kind.lower_is_better) if top else None
-    regions = Regions() if region is None else parse_region(region)
     if bed is not None:
-        regions = read_bed(bed)
-    scorer = GuideScorer(model, kind, device)
-    rows = 0
-    with open_guide_writer(output, input_path=genome) as writer, counting("scoring") as on_progress:
-        for guides in find(genome, scorer, regions, wanted, best, on_progress):
-            writer.write(guide_batch(kind, guides))
-            rows += len(guides.starts)
-        if not rows:
-            writer.begin(guide_batch(kind, scorer.no_guides()).schema)
-    if output not in (None, Path("-")):
-        messages.print(f"{rows:,} guides of {kind.name}: {output}")
+        return read_bed(bed)
+    return Regions() if region is None else parse_region(region)
 
 
 def _shares(text: str) -> tuple[float, float]:

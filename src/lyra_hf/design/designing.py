@@ -1,6 +1,6 @@
 """From a genome to its guides."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from .features import gc_share, longest_t_run
 from .genome import contigs
 from .guides import Guides, GuideScorer, guide_columns, guide_letters
 from .nucleases import Nuclease
+from .offtargets import OffTargetSearch
+from .outputs import GuideWriter
 from .regions import Regions
 from .sites import find_sites
 
@@ -94,6 +96,29 @@ def design(
         yield found
 
 
-def guide_batch(nuclease: Nuclease, guides: Guides) -> pa.RecordBatch:
-    """Guides as rows of a table."""
-    return pa.RecordBatch.from_pydict(guide_columns(nuclease, guides))
+def write_guides(
+    writer: GuideWriter, scorer: GuideScorer, guides: Iterable[Guides], search: OffTargetSearch | None = None
+) -> int:
+    """Write guides with all their columns.
+
+    Args:
+        writer: where to.
+        scorer: what scored them.
+        guides: some at a time.
+        search: looks for their off-targets, if that is wanted.
+
+    Returns:
+        How many there were.
+    """
+
+    def rows_of(some: Guides) -> pa.RecordBatch:
+        columns = guide_columns(scorer.nuclease, some)
+        return pa.RecordBatch.from_pydict(columns if search is None else {**columns, **search(some)})
+
+    count = 0
+    for some in guides:
+        writer.write(rows_of(some))
+        count += len(some.starts)
+    if not count:
+        writer.begin(rows_of(scorer.no_guides()).schema)
+    return count

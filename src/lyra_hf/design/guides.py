@@ -83,11 +83,15 @@ class GuideScorer:
 
     def __call__(self, sites: Sites) -> Guides:
         """The guides of sites, scored."""
-        found = self._predictor.predict_encoded(encoded(self.read(sites.windows)))
-        missing = np.full(len(sites.starts), np.nan, np.float32)
-        lower, upper = (missing if ends is None else ends[:, 0] for ends in (found.lower, found.upper))
         names = np.full(len(sites.starts), sites.contig, object)
-        return Guides(names, sites.starts, sites.is_reverse, sites.windows, found.logits[:, 0], lower, upper)
+        return Guides(names, sites.starts, sites.is_reverse, sites.windows, *self.scores(sites.windows))
+
+    def scores(self, windows: Ids) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Scores (N,) of windows (N, W), and their intervals' lower and upper ends, NaN of a model without."""
+        found = self._predictor.predict_encoded(encoded(self.read(windows)))
+        missing = np.full(len(windows), np.nan, np.float32)
+        lower, upper = (missing if ends is None else ends[:, 0] for ends in (found.lower, found.upper))
+        return found.logits[:, 0], lower, upper
 
     def no_guides(self) -> Guides:
         """No guides, for the types of their columns."""

@@ -27,6 +27,7 @@ class Nuclease:
         target: what it cuts. RNA is looked for on one strand, that of the transcript.
         reads: which strand the model reads: that of the protospacer, or that of the guide.
         lower_is_better: whether a low score tells an active guide.
+        offtarget_model: the shipped model of its off-targets, if there is one.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Nuclease:
     target: Literal["dna", "rna"] = "dna"
     reads: Literal["protospacer", "guide"] = "protospacer"
     lower_is_better: bool = False
+    offtarget_model: str | None = None
 
     def __post_init__(self) -> None:
         if self.guide < 1 or self.before < 0 or self.after < 0:

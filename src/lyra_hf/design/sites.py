@@ -98,8 +98,26 @@ def _pam_masks(nuclease: Nuclease, *, is_reverse: bool) -> list[tuple[int, int]]
 def _windows(ids: Ids, nuclease: Nuclease, starts: npt.NDArray[np.int64], is_reverse: npt.NDArray[np.bool_]) -> Ids:
     """Token ids (N, W) of sites and their context, on the strand of the protospacer."""
     left = np.where(is_reverse, nuclease.after, nuclease.before)
-    places = (starts - left)[:, None] + np.arange(nuclease.window)  # (N, W)
-    windows = ids[np.clip(places, 0, ids.size - 1)]
-    windows[(places < 0) | (places >= ids.size)] = _UNKNOWN
-    windows[is_reverse] = _COMPLEMENTS[windows[is_reverse, ::-1]]
-    return windows
+    return _letters(ids, starts - left, nuclease.window, is_reverse)
+
+
+def site_letters(ids: Ids, nuclease: Nuclease, starts: npt.NDArray[np.int64], is_reverse: npt.NDArray[np.bool_]) -> Ids:
+    """Token ids (N, G + P) of sites without context, on the strand of the protospacer."""
+    return _letters(ids, starts, nuclease.site, is_reverse)
+
+
+def pam_fits(nuclease: Nuclease, sites: Ids) -> npt.NDArray[np.bool_]:
+    """Whether (N,) the PAM of sites (N, G + P) on the strand of the protospacer is the nuclease's."""
+    fits = np.ones(len(sites), np.bool_)
+    for place, mask in _pam_masks(nuclease, is_reverse=False):
+        fits &= (_BITS[sites[:, place]] & mask) != 0
+    return fits
+
+
+def _letters(ids: Ids, starts: npt.NDArray[np.int64], width: int, is_reverse: npt.NDArray[np.bool_]) -> Ids:
+    """Token ids (N, width) from `starts` on, N beyond the contig's ends, those marked of the other strand."""
+    places = starts[:, None] + np.arange(width)  # (N, width)
+    letters = ids[np.clip(places, 0, max(ids.size - 1, 0))] if ids.size else np.empty(places.shape, np.uint8)
+    letters[(places < 0) | (places >= ids.size)] = _UNKNOWN
+    letters[is_reverse] = _COMPLEMENTS[letters[is_reverse, ::-1]]
+    return letters
