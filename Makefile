@@ -12,7 +12,7 @@ help:
 	@echo "make bench  every speed and size against the published definition and ESM-2 (make bench-quick: in a minute)"
 	@echo "make results  docs/results.md anew from the recipes and the reports in training/results"
 	@echo "make cards    the model cards anew, from the same and training/shown"
-	@echo "make pictures  the pictures and figures of docs/epistasis.md, from the tables in LYRA_HF_DATA"
+	@echo "make pictures  the pictures and figures of docs/epistasis.md (from the tables in LYRA_HF_DATA) and docs/theory.md"
 	@echo "make runtime  the page's ONNX Runtime anew, by npm"
 	@echo "make lint   ruff, formatting and all    make types   mypy, strict"
 
@@ -36,6 +36,7 @@ cards: $(VENV)/.dev
 	$(BIN)/python training/cards.py
 
 pictures: $(VENV)/.dev
+	cd training && ../$(BIN)/python -m theory.pictures
 	$(BIN)/python training/pictures/epistasis_gb1.py
 
 runtime: $(VENV)/.dev
