@@ -97,17 +97,22 @@ def test_of_transcripts_one_strand(design):
 
 
 @needs_bowtie
-def test_the_score_of_the_worst_is_the_models(design, tmp_path):
-    build(LyraForSequenceClassification, pair_input=True, num_labels=2).save_pretrained(tmp_path / "pairs")
+@pytest.mark.parametrize("model", ["lyra-offtarget", "pairs"])  # that of Cas9 unless told, and one's own
+def test_the_score_of_the_worst_is_the_models(design, tmp_path, model):
     contigs = genome_with_repeats()
-    rows = design(contigs, "--offtarget-model", str(tmp_path / "pairs"))
+    if model == "pairs":
+        model = str(tmp_path / model)
+        build(LyraForSequenceClassification, pair_input=True, num_labels=2).save_pretrained(model)
+        rows = design(contigs, "--offtarget-model", model)
+    else:
+        rows = design(contigs)
     row = next(row for row in rows if row["contig"] == "chr2" and row["start"] == "0")
     hits = brute_force(contigs, 20, "NGG", "3'", "+-", 3)["chr2", 0, "+"]
     pairs = []
     for contig, start, strand, _ in hits:
         letters = contigs[contig][start : start + 23].upper()
         pairs.append((letters if strand == "+" else other_strand(letters)) + REPEAT)
-    logits = Predictor(str(tmp_path / "pairs"))(pairs)
+    logits = Predictor(model)(pairs)
     chances = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
     assert float(row["offtarget_score"]) == pytest.approx(chances.max(), rel=1e-4)
     worst = row["worst_offtargets"].split(";")[0]
