@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test bench bench-quick results cards pictures runtime lint types clean help
+.PHONY: demo test bench bench-quick results cards pictures docs runtime lint types clean help
 
 help:
 	@echo "make demo   set up, score real Cas9 targets, fine-tune on real peptides (a few minutes)"
@@ -12,7 +12,8 @@ help:
 	@echo "make bench  every speed and size against the published definition and ESM-2 (make bench-quick: in a minute)"
 	@echo "make results  docs/results.md anew from the recipes and the reports in training/results"
 	@echo "make cards    the model cards anew, from the same and training/shown"
-	@echo "make pictures  the pictures and figures of docs/epistasis.md (from the tables in LYRA_HF_DATA) and docs/theory.md"
+	@echo "make pictures  the pictures and figures of docs/theory.md and, from the tables in LYRA_HF_DATA, of the tutorial on epistasis"
+	@echo "make docs     the site, in the folder site"
 	@echo "make runtime  the page's ONNX Runtime anew, by npm"
 	@echo "make lint   ruff, formatting and all    make types   mypy, strict"
 
@@ -39,6 +40,10 @@ pictures: $(VENV)/.dev
 	cd training && ../$(BIN)/python -m theory.pictures
 	$(BIN)/python training/pictures/epistasis_gb1.py
 
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "site/index.html is written."
+
 runtime: $(VENV)/.dev
 	$(BIN)/python tools/browser_runtime.py
 
@@ -50,7 +55,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) runs demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) runs demo site .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""The pictures and figures of docs/epistasis.md: the epistasis of GB1 by lyra-gb1, beside the measured landscape.
+"""The pictures and figures of the tutorial on epistasis: that of GB1 by lyra-gb1, beside the measured landscape.
 
 Half a million double mutants of the whole domain are scored, which takes some minutes. The measured fitness is read
 from the folder of tables (LYRA_HF_DATA).
@@ -32,7 +32,7 @@ CHECKPOINT, TASK = "lyra-gb1", "gb1_wu_relso"
 SITES = {39: 40, 40: 41, 41: 42, 54: 55}
 
 _ROOT = Path(__file__).parents[2]
-_PAGE = _ROOT / "docs" / "epistasis.md"
+_PAGE = _ROOT / "docs" / "tutorials" / "read_an_epistasis_map.md"
 _IMAGES = _ROOT / "docs" / "images"
 
 
