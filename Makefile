@@ -40,8 +40,9 @@ pictures: $(VENV)/.dev
 	cd training && ../$(BIN)/python -m theory.pictures
 	$(BIN)/python training/pictures/epistasis_gb1.py
 
+# Not --quiet: what it does not print, it does not count as a warning either.
 docs: $(VENV)/.dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site/index.html is written."
 
 runtime: $(VENV)/.dev
