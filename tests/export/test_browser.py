@@ -322,12 +322,23 @@ class TestFaultsOfWhatIsTyped:
 
 
 class TestUse:
-    def test_score_with_its_unit(self, tab):
+    def test_score_with_its_unit(self, tab, tmp_path):
+        """The prediction, its interval and the members' deviation, each as Python has it."""
         tab.open("lyra-cas9", GUIDE)
         tab.wait("#score .number")
-        number, note = tab.text("#score").split("\n")[0], tab.text("#score .quiet")
-        assert re.fullmatch(r"70\.\d\d percent indels", number)
-        assert re.fullmatch(r"± \d\.\d, the standard deviation over the ensemble's 3 members", note)
+        shown = [tab.text("#score").split("\n")[0], *tab.page.locator("#score .quiet").all_inner_texts()]
+        number = r"(\d+\.\d+)"
+        lines = [
+            f"{number} percent indels",
+            f"{number} to {number}, the 90\N{NO-BREAK SPACE}% prediction interval",
+            f"± {number}, the standard deviation over the ensemble's 3 members",
+        ]
+        found = [value for line, text in zip(lines, shown, strict=True) for value in re.fullmatch(line, text).groups()]
+        write_table(tmp_path / "table.csv", sequence=[GUIDE])
+        (expected,) = predicted("lyra-cas9", tmp_path / "table.csv")
+        for value, column in zip(found, ("prediction", "lower", "upper", "sd"), strict=True):
+            last_digit = 10.0 ** -len(value.partition(".")[2])
+            assert float(value) == pytest.approx(float(expected[column]), abs=0.51 * last_digit), column
 
     def test_classes_as_bars(self, tab):
         tab.open("lyra-amp", PEPTIDE)
