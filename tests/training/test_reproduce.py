@@ -92,7 +92,7 @@ def finish(run, recipe, configuration, seed, validation=0.5, **changes):
         "id2label": dict(enumerate(recipe.outputs)),
         "label2id": {name: n for n, name in enumerate(recipe.outputs)},
     }
-    config = LyraConfig(alphabet=recipe.alphabet, problem_type="regression", **names, **model)
+    config = LyraConfig(alphabet=recipe.alphabet, problem_type="regression", intervals=True, **names, **model)
     made = LyraForRegression(config).eval()
     save_checkpoint(made, run.folder)
     report = made_report(validation + seed / 10, 0.4)
