@@ -98,7 +98,7 @@ class TestEvaluate:
 
     def test_one_output_of_several(self, lyra, scores):
         predicted, columns = scores
-        command = ("evaluate", "model", "table.csv", "--target", "y_off", "--output", "off")
+        command = ("evaluate", "model", "table.csv", "--target", "y_off", "--label", "off")
         metrics = only_json(succeed(lyra(*command, "--split", "test", "--split-column", "part")))
         expected = pearsonr(predicted[::2, 1], columns["y_off"][::2]).statistic
         assert metrics["pearson"] == pytest.approx(expected, abs=1e-5)
@@ -244,9 +244,9 @@ BAD_COMMANDS = [
     (f"{EVALUATE} splits.csv --target y --split test", r"splits\.csv, row 2: the split 'holdout' is none of train"),
     (f"{EVALUATE} letter.csv --target y --split test", "has no column 'split'; its columns are: sequence, y"),
     (f"{EVALUATE} good.csv --target y --target y", r"the model has 1 output.*--target names 2"),
-    (f"{EVALUATE} good.csv --target y --output on", "no output 'on'; its outputs are: percent indels"),
+    (f"{EVALUATE} good.csv --target y --label on", "no output 'on'; its outputs are: percent indels"),
     ("evaluate two good.csv --target y", r"the model has 2 output.*\(on, off\).*--target names 1"),
-    ("evaluate two good.csv --target y --output of", "the model has no output 'of'; its outputs are: on, off"),
+    ("evaluate two good.csv --target y --label of", "the model has no output 'of'; its outputs are: on, off"),
     ("evaluate cut good.csv --target y", "not a safetensors file, or cut short"),
     # Training.
     ("train nowhere.csv --target y -o out", r"nowhere\.csv: there is no such file"),

@@ -233,7 +233,7 @@ class TestRefusals:
             (("--target", "label", "--column", "guide"), "leave out --target, --column"),
             (("--pair-column", "guide"), "leave out --pair-column"),
             (("--split-column", "part"), "leave out --split-column"),
-            (("--output", "percent indels"), "leave out --output"),
+            (("--label", "percent indels"), "leave out --label"),
             (("--zeros-are-missing",), "leave out --zeros-are-missing"),
             (("--split", "holdout"), "--split is one of train, validation, test, not 'holdout'"),
             (("--fold", "0"), "task kim2019_spcas9 is no cross-validation; leave out --fold"),

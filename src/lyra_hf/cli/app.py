@@ -223,7 +223,7 @@ def evaluate(
     column: ColumnOption = "sequence",
     pair_column: PairOption = None,
     output_name: Annotated[
-        str | None, typer.Option("--output", help="Of a model with several outputs, the one that --target labels.")
+        str | None, typer.Option("--label", help="Of a model with several outputs, the one that --target labels.")
     ] = None,
     zeros_are_missing: ZerosOption = False,
     device: DeviceOption = None,
@@ -238,7 +238,7 @@ def evaluate(
             "--column": column != "sequence",
             "--pair-column": pair_column is not None,
             "--split-column": split_column != "split",
-            "--output": output_name is not None,
+            "--label": output_name is not None,
             "--zeros-are-missing": zeros_are_missing,
         }
         if any(told.values()):

@@ -38,7 +38,7 @@ def run_evaluation(
     single_label = kind == "single_label_classification"
     if output_name is not None:
         if single_label:
-            raise UserError("--output picks one of several numbers or labels; this model gives classes")
+            raise UserError("--label picks one of several numbers or labels; this model gives classes")
         output_index(config, output_name)
         expected = 1
     else:
@@ -47,7 +47,7 @@ def run_evaluation(
         names = ", ".join(output_names(config))
         raise UserError(
             f"the model has {expected} output(s) to hold against columns ({names}), and --target names {len(targets)}; "
-            "give --target once for each, in their order, or pick one with --output NAME"
+            "give --target once for each, in their order, or pick one with --label NAME"
         )
     form = TableFormat(
         targets=targets,
