@@ -98,44 +98,6 @@ class TestNorm:
         torch.testing.assert_close(x.grad, (weight * EPS**-0.5).expand(2, 5).detach())
 
 
-class TestGatedDropout:
-    @pytest.mark.parametrize("shape", [(2,), (1, 2), (3, 4), (2, 3, 6)], ids=str)
-    def test_gradients(self, shape: tuple[int, ...]) -> None:
-        def function(x: Tensor) -> Tensor:
-            torch.manual_seed(0)  # the same mask every time
-            return fused.gated_dropout(x, 0.25, training=True)
-
-        assert torch.autograd.gradcheck(function, (doubles(*shape),))
-        assert torch.autograd.gradgradcheck(function, (doubles(*shape),))
-
-    @pytest.mark.parametrize("p", [1e-9, 0.2, 0.25, 0.9, 1 - 1e-9])
-    def test_is_dropout(self, p: float) -> None:
-        x = doubles(200, 64)
-        without = F.glu(x, dim=-1)
-        torch.manual_seed(0)
-        factor = fused.gated_dropout(x, p, training=True) / without
-        assert abs(float((factor == 0).double().mean()) - p) < 0.02
-        kept = factor[factor != 0]
-        torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - p)), rtol=2e-4 if p < 0.99 else 1, atol=0)
-
-    @pytest.mark.parametrize("p", [0.2, 0.5, 1 / 3])
-    def test_the_mean_stays(self, p: float) -> None:
-        torch.manual_seed(0)
-        mask, keep = fused.keep_mask(torch.Size([1_000_001]), p, torch.float32)
-        assert torch.equal(mask.unique(), torch.tensor([0.0, 1.0]))
-        assert abs(keep - (1 - p)) <= 2**-17
-        assert abs(float(mask.double().mean()) - keep) < 5 * (p * (1 - p) / 1e6) ** 0.5
-        # Neighbours come from one random number, and know nothing of each other.
-        centred = mask - keep
-        for distance in (1, 2, 3, 4):
-            assert abs(float((centred[distance:] * centred[:-distance]).mean())) < 2e-3
-
-    def test_without_training(self) -> None:
-        x = doubles(3, 4)
-        for p, training in ((0.5, False), (0.0, True)):
-            assert torch.equal(fused.gated_dropout(x, p, training=training), F.glu(x, dim=-1))
-
-
 class TestMemberLinear:
     @pytest.mark.parametrize("channels_first", [False, True])
     @pytest.mark.parametrize("rows", [0, 1, 5])

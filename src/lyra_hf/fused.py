@@ -105,54 +105,6 @@ def _rows(x: Tensor, weight: Tensor) -> Tensor:
     return x.reshape(*weight.shape[:-1], -1, x.shape[-1])
 
 
-def gated_dropout(x: Tensor, p: float, *, training: bool) -> Tensor:
-    """`F.dropout(F.glu(x))`: the first half of x (..., 2 size) gated by the second, with dropout: (..., size)."""
-    if not (training and p > 0 and serves(x) and x.numel() >= MIN_SIZE):
-        return F.dropout(F.glu(x, dim=-1), p, training)
-    y: Tensor = _GatedDropout.apply(x, *keep_mask(torch.Size([*x.shape[:-1], x.shape[-1] // 2]), p, x.dtype))
-    return y
-
-
-def keep_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> tuple[Tensor, float]:
-    """Draw what dropout keeps: a mask that is 1 with probability 1 - p, else 0; and that probability.
-
-    Each random number of 64 bits makes four values, many times faster than PyTorch's dropout draws them on a CPU. With
-    16 bits for each, p is rounded to a multiple of 1/65,536, and the probability is that of the rounded p.
-    """
-    dropped = min(round(p * 2**16), 2**16 - 1)
-    count = shape.numel()
-    bits = torch.randint(-(2**63), 2**63 - 1, ((count + 3) // 4,)).view(torch.int16)
-    return bits[:count].to(dtype).ge_(dropped - 2**15).view(shape), 1 - dropped / 2**16
-
-
-class _GatedDropout(Function):
-    """With s = sigmoid(b) m / q, m the mask, q = 1 - p: y = a s, da = g s, db = g a s (1 - sigmoid(b)).
-
-    Where m is 1, sigmoid(b) = q s; where it is 0, so is db. Hence the gradient needs s alone.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, mask: Tensor, keep: float) -> Tensor:
-        value, gate = x.chunk(2, dim=-1)
-        scale = gate.sigmoid().mul_(mask).div_(keep)
-        ctx.keep = keep
-        ctx.save_for_backward(x, scale)
-        return value * scale
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, scale = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            factor = (scale != 0).to(x.dtype) / ctx.keep
-            return *differentiable(lambda x: F.glu(x, dim=-1) * factor, (x,), gradient), None, None
-        to_x = torch.empty_like(x, memory_format=torch.contiguous_format)
-        to_value, to_gate = to_x.chunk(2, dim=-1)
-        torch.mul(gradient, scale, out=to_value)
-        torch.mul(to_value, x.chunk(2, dim=-1)[0], out=to_gate)
-        to_gate.addcmul_(to_gate, scale, value=-ctx.keep)
-        return to_x, None, None
-
-
 def member_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A linear map for each member: x (M, n, in), weight (M, out, in), bias (M, out) -> (M, n, out)."""
     if not serves(x):

@@ -120,6 +120,28 @@ def decide_problem_type(config: LyraConfig, labels: Tensor) -> str:
     return "multi_label_classification" if labels.is_floating_point() else "single_label_classification"
 
 
+def labels_that_count(labels: Tensor, problem_type: str) -> Tensor:
+    """True where there is a label, as of `classification_loss` and `regression_loss`; the same shape."""
+    if problem_type == "regression":
+        return ~labels.isnan()
+    there = labels != IGNORE_INDEX
+    return there if problem_type == "single_label_classification" else there & ~labels.isnan()
+
+
+def weight_of_labels(labels: Tensor, problem_type: str, class_weights: Tensor | None = None) -> Tensor:
+    """What the mean in a loss is divided by, a scalar: how many labels count, or the weights of their classes.
+
+    Args:
+        labels: as of `classification_loss` and `regression_loss`.
+        problem_type: as of `LyraConfig`.
+        class_weights: (O,); those of several labels at once weigh positives, and change no mean.
+    """
+    counts = labels_that_count(labels, problem_type)
+    if class_weights is None or problem_type != "single_label_classification":
+        return counts.sum()
+    return class_weights[labels.clamp(min=0)].masked_fill(~counts, 0).sum()
+
+
 def classification_loss(
     logits: Tensor, labels: Tensor, problem_type: str, class_weights: Tensor | None = None
 ) -> Tensor:
@@ -140,13 +162,10 @@ def classification_loss(
         total = F.cross_entropy(
             logits.flatten(0, -2), of_all, weight=class_weights, ignore_index=IGNORE_INDEX, reduction="sum"
         )
-        if class_weights is None:
-            count = (labels != IGNORE_INDEX).sum()
-        else:
-            count = class_weights[labels.clamp(min=0)].masked_fill(labels == IGNORE_INDEX, 0).sum()
-        return total / count.to(logits.dtype).clamp(min=torch.finfo(logits.dtype).tiny)
+        count = weight_of_labels(labels, problem_type, class_weights).to(logits.dtype)
+        return total / count.clamp(min=torch.finfo(logits.dtype).tiny)
     labels = labels.to(logits.dtype).view(logits.shape[-2:])  # must not be broadcast along the rows
-    counts = ~(labels.isnan() | (labels == IGNORE_INDEX))
+    counts = labels_that_count(labels, problem_type)
     losses = F.binary_cross_entropy_with_logits(
         logits, labels.where(counts, 0).expand_as(logits), pos_weight=class_weights, reduction="none"
     )
@@ -160,6 +179,6 @@ def regression_loss(scores: Tensor, labels: Tensor, scale: LyraLabelScale) -> Te
     """
     scores = at_least_float32(scores)
     labels = labels.to(scores.dtype).view(scores.shape[-2:])  # must not be broadcast along the rows
-    counts = ~labels.isnan()
+    counts = labels_that_count(labels, "regression")
     errors = scores - scale.standardize(labels.where(counts, scale.mean.to(labels.dtype)))
     return errors.square().where(counts, 0).sum() / counts.sum().clamp(min=1)

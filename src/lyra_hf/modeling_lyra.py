@@ -34,7 +34,8 @@ from .alphabets import PAD_ID, UNK_ID, get_alphabet
 from .composition import composition_of, membership_of
 from .configuration_lyra import LyraConfig
 from .convolution import LyraS4DConvolution
-from .fused import gated_dropout, rms_norm
+from .dropout import drop_channels, gated_dropout
+from .fused import rms_norm
 from .heads import LyraHead, LyraSequenceOutput, LyraTokenOutput
 from .intervals import LyraIntervals
 from .labels import LyraLabelScale
@@ -144,9 +145,7 @@ class LyraS4DLayer(GradientCheckpointingLayer):
         y = self.convolution(u)
         if self.backward_convolution is not None:
             y = y + self.backward_convolution(u, reverse=True)
-        y = F.gelu(y).to(hidden_states.dtype)
-        if self.training and self.dropout > 0:  # the same channels are dropped at every position
-            y = y * F.dropout(y.new_ones(*y.shape[:-2], 1, y.shape[-1]), self.dropout)  # times (M, B, 1, H)
+        y = drop_channels(F.gelu(y).to(hidden_states.dtype), self.dropout, training=self.training)
         # Rows of positions, laid out as the convolution left them: turned by the product itself, not before it.
         y = self.output_linear(y.flatten(-3, -2)).unflatten(-2, y.shape[-3:-1])  # (M, B * L, H) -> (M, B, L, 2H)
         return hidden_states + gated_dropout(y, self.dropout, training=self.training)

@@ -31,6 +31,7 @@ FLAT_MODULES = (
     "composition",
     "configuration_lyra",
     "convolution",
+    "dropout",
     "fused",
     "heads",
     "intervals",

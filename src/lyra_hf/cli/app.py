@@ -12,7 +12,7 @@ import typer
 from .. import __version__
 from ..errors import UserError
 from .analysis import epistasis, scan
-from .console import counting, messages, print_result, waiting
+from .console import counting, messages, print_result, speak_for_all_processes, waiting
 from .design import design, score_guides
 from .optimization import optimize
 
@@ -202,8 +202,10 @@ def train(
     )
     if seeds is None and jobs is not None:
         raise UserError("--jobs says how many of the --seeds are trained at a time; give --seeds too")
+    is_first = speak_for_all_processes()
     result = run_training(request, output) if seeds is None else run_seeds(request, output, seeds, jobs)
-    print_result(json.dumps(result))
+    if is_first:
+        print_result(json.dumps(result))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What the command line shows: messages and progress on standard error, results on standard output."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,16 @@ from transformers import TrainerCallback
 
 WIDTH = 100  # columns of the lists that commands print
 messages = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def speak_for_all_processes() -> bool:
+    """Of processes that were started together (`torchrun`, `accelerate launch`) only the first has messages.
+
+    Returns:
+        Whether this is the first, or the only one.
+    """
+    messages.quiet = os.environ.get("RANK", "0") != "0"
+    return not messages.quiet
 
 
 def print_result(text: str) -> None:

@@ -1,6 +1,7 @@
 """`lyra-hf train`: from what the user asked to a trained model, or to several with different seeds."""
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -127,6 +128,8 @@ def run_seeds(request: TrainRequest, output: Path, number: int, jobs: int | None
     for option, value in (("--seeds", number), ("--jobs", jobs)):
         if value is not None and value < 1:
             raise UserError(f"{option} must be at least 1, not {value}")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("--seeds starts a process for each seed by itself; start it once, without torchrun or accelerate")
     plan = _plan(request, output)
     first = plan.options.seed
     runs = []

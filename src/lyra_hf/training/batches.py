@@ -14,6 +14,7 @@ from ..inference.encoding import offsets_of
 from ..labels import IGNORE_INDEX
 from ..tokenization_lyra import pad_ids
 from .data import Rows
+from .sharing import Share
 
 Indices = npt.NDArray[np.int64]
 
@@ -71,19 +72,37 @@ class TableDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def no_labels(self) -> npt.NDArray[Any]:
+        """Labels of no rows."""
+        return self.labels[:0]
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One row: token ids (L,), and its labels."""
         return {"input_ids": self.rows.encoded[index], "labels": self.rows.labels[index]}
 
-    def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        """A batch; torch's DataLoader asks for this in place of the single rows."""
+    def __getitems__(self, indices: Sequence[int] | Share) -> dict[str, Any]:
+        """A batch; torch's DataLoader asks for this in place of the single rows.
+
+        A share of a batch is as long as the whole batch's longest row, and has an entry more, `rows_of_batch`.
+        """
+        if isinstance(indices, Share):
+            held = indices.batch[indices.rows.held]
+            shared = self._batch(held, max(self.lengths[index] for index in indices.batch))
+            if not indices.counts:
+                shared["labels"].fill_(self.fill)
+            return {**shared, "rows_of_batch": indices.rows}
+        return self._batch(indices)
+
+    def _batch(self, indices: Sequence[int], length: int = 1) -> dict[str, Tensor]:
+        """Rows, padded to the longest of them and at least to a length."""
         chosen = np.asarray(indices, dtype=np.int64)
         encoded = self.rows.encoded
-        input_ids = torch.from_numpy(_padded(encoded.ids, encoded.offsets, chosen, PAD_ID, np.int64))
+        input_ids = torch.from_numpy(_padded(encoded.ids, encoded.offsets, chosen, PAD_ID, np.int64, length))
         if self.label_offsets is None:
             labels = self.labels[chosen]
         else:
-            labels = _padded(self.labels, self.label_offsets, chosen, self.fill, self.labels.dtype)
+            labels = _padded(self.labels, self.label_offsets, chosen, self.fill, self.labels.dtype, length)
         return {
             "input_ids": input_ids,
             "attention_mask": (input_ids != PAD_ID).long(),
@@ -124,11 +143,11 @@ def _kind_of(labels: Sequence[npt.NDArray[Any]]) -> tuple[npt.DTypeLike, float]:
 
 
 def _padded(
-    flat: npt.NDArray[Any], offsets: Indices, chosen: Indices, fill: float, dtype: npt.DTypeLike
+    flat: npt.NDArray[Any], offsets: Indices, chosen: Indices, fill: float, dtype: npt.DTypeLike, length: int
 ) -> npt.NDArray[Any]:
-    """Rows of a flat array (total, ...), padded on the right to the longest: (B, L, ...), with L at least 1."""
+    """Rows of a flat array (total, ...), padded on the right to the longest: (B, L, ...), with L at least `length`."""
     starts, lengths = offsets[chosen], offsets[chosen + 1] - offsets[chosen]
-    positions = np.arange(max(1, lengths.max()))
+    positions = np.arange(max(1, length, lengths.max()))
     is_real = positions < lengths[:, None]
     padded = np.full((*is_real.shape, *flat.shape[1:]), fill, dtype=dtype)
     padded[is_real] = flat[(starts[:, None] + positions)[is_real]]

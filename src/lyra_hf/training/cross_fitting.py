@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from accelerate import PartialState
 from safetensors.numpy import load_file, save_file
 
 from ..inference.predictor import Predictor
@@ -41,8 +42,10 @@ def cross_fitted(
             is_left_out = np.isin(np.arange(count), piece)
             model = train(Rows.concatenated([rows.filter(~is_left_out), always]), folder / str(number))
             predictions = Predictor(model).predict_encoded(rows.filter(is_left_out).encoded)
-            unfinished = path.with_suffix(".unfinished")
-            save_file({_PREDICTIONS: predictions.logits}, unfinished)
-            unfinished.replace(path)
+            if PartialState().is_main_process:
+                unfinished = path.with_suffix(".unfinished")
+                save_file({_PREDICTIONS: predictions.logits}, unfinished)
+                unfinished.replace(path)
+            PartialState().wait_for_everyone()
         parts.append(load_file(path)[_PREDICTIONS])
     return np.concatenate(parts)

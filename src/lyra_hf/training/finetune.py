@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from accelerate import PartialState
 from transformers import TrainerCallback
 
 from ..checkpoints.folders import save_checkpoint, write_text
@@ -28,6 +29,7 @@ from .evaluation import evaluate_rows, evaluate_test, flatten
 from .learning import Learner
 from .options import TrainingOptions
 from .origin import Origin
+from .processes import rows_of_each, together
 
 REPORT_FILE = "training_report.json"
 _CHECKPOINTS = "checkpoints"
@@ -92,7 +94,9 @@ def finetune(
 ) -> TrainingReport:
     """Train a model, pick its best epoch on the validation rows, save it, and measure it once on the test rows.
 
-    A run that was broken off goes on from its last epoch.
+    A run that was broken off goes on from its last epoch. Processes that were started together (`torchrun`, `accelerate
+    launch`) share out each batch, and come to what one process comes to; the first of them saves and measures, in a
+    folder that all of them see.
 
     Args:
         table: the data, with the splits "train" and "validation"; not "test".
@@ -119,26 +123,31 @@ def finetune(
             raise UserError(f"no row is in the split {split!r}; training needs rows to train on and to validate on")
     metric = metric or default_metric(table.problem_type)
     learner = Learner(table, options, model_options or {}, output_names or table.output_names, metric, callbacks or [])
-    model = learner.new_model()
-    _check_metric(metric, table, model)
-    checkpoints = output / _CHECKPOINTS
-    _check_run(checkpoints, table, model.config, options, metric)
-    started = time.monotonic()
-    trained = _trained(learner, model, checkpoints)
-    report = save_and_measure(
-        trained.model,
-        output,
-        table,
-        held_out,
-        metric=metric,
-        best_epoch=trained.best_epoch,
-        minutes=round((time.monotonic() - started) / 60, 2),
-        options=asdict(options),
-        validation=trained.validation,
-        origin=origin,
-    )
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    return report
+    with together() as processes:
+        rows_of_each(options.batch_size, processes.num_processes)  # told before anything is written
+        model = learner.new_model()
+        _check_metric(metric, table, model)
+        checkpoints = output / _CHECKPOINTS
+        with processes.main_process_first():
+            _check_run(checkpoints, table, model.config, options, metric)
+        started = time.monotonic()
+        trained = _trained(learner, model, checkpoints)
+        if processes.is_main_process:
+            save_and_measure(
+                trained.model,
+                output,
+                table,
+                held_out,
+                metric=metric,
+                best_epoch=trained.best_epoch,
+                minutes=round((time.monotonic() - started) / 60, 2),
+                options=asdict(options),
+                validation=trained.validation,
+                origin=origin,
+            )
+            shutil.rmtree(checkpoints, ignore_errors=True)
+        processes.wait_for_everyone()
+    return TrainingReport(**json.loads((output / REPORT_FILE).read_text(encoding="utf-8")))
 
 
 class _Trained(NamedTuple):
@@ -169,7 +178,8 @@ def _trained(learner: Learner, model: LyraPreTrainedModel, checkpoints: Path) ->
         best_epoch = json.loads(told.read_text(encoding="utf-8"))
     else:
         best_epoch = learner.to_best_epoch(model, checkpoints)
-        if options.calibration_pieces or options.refit:  # there is more to do, which may be broken off
+        # If there is more to do, which may be broken off:
+        if (options.calibration_pieces or options.refit) and PartialState().is_main_process:
             save_checkpoint(model, found)
             write_text(told, json.dumps(best_epoch))
     of_train = None
@@ -279,4 +289,4 @@ def _check_run(
                 "delete that folder, or name another output folder"
             )
     checkpoints.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(run), encoding="utf-8")
+    write_text(path, json.dumps(run))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from transformers import EvalPrediction, PrinterCallback, ProgressCallback, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import EarlyStoppingCallback
@@ -25,6 +26,7 @@ from .building import build_model
 from .data import LabelledTable, Rows
 from .evaluation import flatten
 from .options import TrainingOptions
+from .processes import rows_of_each
 from .site_independent import fit_site_weights
 from .summary import greater_is_better
 from .trainer import LyraTrainer
@@ -94,7 +96,7 @@ class Learner:
         arguments = TrainingArguments(
             output_dir=str(checkpoints),
             num_train_epochs=options.epochs,
-            per_device_train_batch_size=options.batch_size,
+            per_device_train_batch_size=rows_of_each(options.batch_size, PartialState().num_processes),
             learning_rate=options.learning_rate,
             weight_decay=options.weight_decay,
             max_grad_norm=options.max_grad_norm,
@@ -118,6 +120,7 @@ class Learner:
             seed=options.seed,
             data_seed=options.seed,
             use_cpu=not torch.cuda.is_available(),
+            ddp_find_unused_parameters=False,
             dataloader_pin_memory=torch.cuda.is_available(),
         )
         if options.patience and validation is not None:
@@ -191,9 +194,10 @@ def _metrics_of(model: LyraPreTrainedModel) -> Callable[[EvalPrediction], dict[s
 
 def _last_checkpoint(checkpoints: Path) -> str | None:
     """The newest whole checkpoint; what was being written when a run broke off is removed."""
-    for folder in checkpoints.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        if not (folder / TRAINER_STATE_NAME).is_file():  # written last
-            shutil.rmtree(folder)
+    with PartialState().main_process_first():
+        for folder in checkpoints.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+            if not (folder / TRAINER_STATE_NAME).is_file():  # written last
+                shutil.rmtree(folder)
     last: str | None = get_last_checkpoint(checkpoints)
     return last
 

@@ -70,7 +70,7 @@ def random_state() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+        state["cuda"] = torch.cuda.get_rng_state()  # of the device that this process uses
     return state
 
 
@@ -82,4 +82,4 @@ def set_random_state(state: dict[str, Any]) -> None:
     np.random.set_state({**legacy, "state": {**legacy["state"], "key": key}})  # noqa: NPY002
     torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+        torch.cuda.set_rng_state(state["cuda"])

@@ -1,37 +1,38 @@
 """The Trainer of transformers with what Lyra needs beside it."""
 
-import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
-from huggingface_hub import HfApi
+from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
-from transformers import Trainer
+from transformers import EvalPrediction
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
-from transformers.utils import PushInProgress
+from transformers.trainer_utils import EvalLoopOutput
 
 from ..alphabets import PAD_ID, UNK_ID
 from ..convolution import LyraS4DConvolution
+from ..dropout import of_held_rows, of_whole_batch, rows_of_batch
+from ..labels import weight_of_labels
 from .averaging import WeightAverager
 from .batches import LetterBatches, LyraCollator, TableDataset
-from .state_files import load_state, random_state, save_state, set_random_state
+from .evaluation import flatten
+from .sharing import EvaluationBatches, SharedBatches, gathered
+from .trainer_files import TrainerWithoutPickles
 
-_OPTIMIZER_FILE = "optimizer.safetensors"
-_RANDOM_FILE = "random_{rank}.safetensors"
-_ARGUMENTS_FILE = "training_args.json"
 # Of a batch in evaluation, padding included: more, and activations no longer fit a processor's cache.
 _LETTERS_PER_EVALUATION_BATCH = 32_768
+# Where each process has the whole gradient, of all processes, when it is clipped.
+_WHOLE_GRADIENTS = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 
 
 def hide_letters(input_ids: Tensor, share: float) -> Tensor:
     """Token ids (B, L) with that share of the letters, drawn at random, made unknown; padding stays padding."""
-    hidden = (torch.rand(input_ids.shape, device=input_ids.device) < share) & (input_ids != PAD_ID)
+    drawn = torch.rand(of_whole_batch(input_ids.shape, -2), device=input_ids.device)
+    hidden = (of_held_rows(drawn, -2) < share) & (input_ids != PAD_ID)
     return input_ids.masked_fill(hidden, UNK_ID)
 
 
@@ -52,7 +53,7 @@ def clip_members(parameters: Sequence[nn.Parameter], max_norm: float) -> Tensor:
     return norms.mean()
 
 
-class LyraTrainer(Trainer):
+class LyraTrainer(TrainerWithoutPickles):
     """`transformers.Trainer` whose state-space parameters have a group of their own, and which writes no pickles.
 
     The members of an ensemble are trained side by side, each as it would be alone: gradients are clipped member by
@@ -85,9 +86,6 @@ class LyraTrainer(Trainer):
         self.ssm_learning_rate = self.args.learning_rate / 4 if ssm_learning_rate is None else ssm_learning_rate
         self.class_weights = class_weights
         self.letter_dropout = letter_dropout
-
-    optimizer: Any
-    push_in_progress: Any
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW (or what the arguments say) with three groups: with decay, without, and state space."""
@@ -130,7 +128,25 @@ class LyraTrainer(Trainer):
             inputs = {**inputs, "class_weights": self.class_weights}
         if model.training and self.letter_dropout:
             inputs = {**inputs, "input_ids": hide_letters(inputs["input_ids"], self.letter_dropout)}
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        return loss * self._weight_among_processes(inputs["labels"]) if self._is_shared(model) else loss
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Tensor:
+        """A step; of a batch that is shared out among processes, with what is drawn for the whole batch."""
+        rows = inputs.pop("rows_of_batch", None)
+        with nullcontext() if rows is None else rows_of_batch(rows):
+            return super().training_step(model, inputs, *args, **kwargs)
+
+    def _is_shared(self, model: nn.Module) -> bool:
+        return bool(model.training) and self.args.world_size > 1
+
+    def _weight_among_processes(self, labels: Tensor) -> Tensor:
+        """By what to multiply the mean loss over a process's labels, so that the processes' mean is that over all labels.
+
+        It is 1 where each process has as many labels that count.
+        """
+        own = weight_of_labels(labels, str(self.model.config.problem_type), self.class_weights).float()
+        return self.args.world_size * own / self.accelerator.reduce(own, "sum").clamp(min=torch.finfo(own.dtype).tiny)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log numbers; the training loss of an ensemble, a sum over its members, as their mean, as `eval_loss` is."""
@@ -144,12 +160,6 @@ class LyraTrainer(Trainer):
         with self._average_stands_in():
             return super().evaluate(*args, **kwargs)
 
-    def _average_stands_in(self) -> AbstractContextManager[None]:
-        # When training has ended, the model holds what shall be evaluated and saved.
-        if self.averager is None or not self.is_in_train:
-            return nullcontext()
-        return self.averager.standing_in(self.model)
-
     # The methods below keep the time of a step in the model: what transformers does in their place is made for models
     # whose step takes a hundred times as long.
 
@@ -157,9 +167,24 @@ class LyraTrainer(Trainer):
         dataset = self.train_dataset if train_dataset is None else train_dataset
         if isinstance(dataset, TableDataset) and self.args.train_sampling_strategy == "group_by_length":
             # The same order; but the lengths are known.
-            batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
+            batch = self._whole_batch_size * self.args.gradient_accumulation_steps
             return LengthGroupedSampler(batch, lengths=dataset.lengths)
         return super()._get_train_sampler(train_dataset)
+
+    @property
+    def _whole_batch_size(self) -> int:
+        """Rows of a step, of all processes together."""
+        return self.args.train_batch_size * self.args.world_size
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches to train on; a table's rows are shared out among processes so that order and result stay the same."""
+        dataset, arguments = self.train_dataset, self.args
+        if not isinstance(dataset, TableDataset) or arguments.world_size == 1:
+            return super().get_train_dataloader()
+        order = self._get_train_sampler()
+        assert order is not None
+        batches = SharedBatches(order, self._whole_batch_size, arguments.process_index, arguments.world_size)
+        return DataLoader(dataset, batch_sampler=batches, collate_fn=self.data_collator)  # type: ignore[arg-type]
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """Batches to evaluate on; of a table's rows, as many at once as are quickest.
@@ -167,13 +192,43 @@ class LyraTrainer(Trainer):
         These batches differ in size, and `eval_loss`, a mean over batches, counts each alike. Metrics are of all rows.
         """
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        if not isinstance(dataset, TableDataset) or self.args.world_size > 1:
+        if not isinstance(dataset, TableDataset):
             return super().get_eval_dataloader(eval_dataset)
         batches = LetterBatches(dataset.lengths, _LETTERS_PER_EVALUATION_BATCH)
-        return self.accelerator.prepare(DataLoader(dataset, batch_sampler=batches, collate_fn=self.data_collator))
+        if self.args.world_size == 1:
+            return self.accelerator.prepare(DataLoader(dataset, batch_sampler=batches, collate_fn=self.data_collator))
+        own = EvaluationBatches(batches.batches, self.args.process_index, self.args.world_size)
+        return DataLoader(dataset, batch_sampler=own, collate_fn=self.data_collator)
+
+    def evaluation_loop(self, dataloader: DataLoader[Any], *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """Metrics of all rows, each computed by one process; all processes have them."""
+        if not isinstance(dataloader.batch_sampler, EvaluationBatches):
+            return super().evaluation_loop(dataloader, *args, **kwargs)
+        return self._evaluated_together(dataloader, kwargs.get("metric_key_prefix", "eval"))
+
+    def _evaluated_together(self, dataloader: DataLoader[Any], prefix: str) -> EvalLoopOutput:
+        config, dataset = self.model.config, dataloader.dataset
+        assert isinstance(dataset, TableDataset)
+        self.model.eval()
+        # Of no rows: a process without a batch has something to give as well.
+        losses = torch.empty(0)
+        logits, labels = [np.empty((0, config.num_labels), np.float32)], [dataset.no_labels]
+        for batch in dataloader:
+            loss, predicted, truth = self.prediction_step(self.model, batch, prediction_loss_only=False)
+            losses = torch.cat([losses, loss.reshape(1).float().cpu()])
+            logits.append(predicted.float().cpu().numpy())
+            labels.append(truth.cpu().numpy())
+        together = [
+            gathered(values, self.accelerator).cpu().numpy()
+            for values in (losses, *map(torch.from_numpy, flatten(config, logits, labels)))
+        ]
+        found = EvalPrediction(predictions=[together[1]], label_ids=[together[2]])
+        metrics = {"loss": float(together[0].mean())} | (self.compute_metrics(found) if self.compute_metrics else {})
+        named = {f"{prefix}_{name}": value for name, value in metrics.items()}
+        return EvalLoopOutput(together[1], together[2], named, len(dataset))
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
-        if self.accelerator.distributed_type != "NO":
+        if self.accelerator.distributed_type not in _WHOLE_GRADIENTS:
             return super()._clip_grad_norm(model)
         if self.model.config.ensemble_size > 1:
             self.accelerator.unscale_gradients()
@@ -190,78 +245,3 @@ class LyraTrainer(Trainer):
     def _optimized(self) -> list[nn.Parameter]:
         """The parameters that are trained, from the optimizer's groups: without a walk through the modules."""
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-
-    # The six methods below replace files that transformers would pickle.
-
-    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Put up the model as it is, whole, while training goes on; and the checkpoint, if the strategy says so."""
-        strategy, going_on = self.args.hub_strategy, self.push_in_progress
-        if not self.is_world_process_zero() or strategy == HubStrategy.END:
-            return
-        if not self.args.hub_always_push and going_on is not None and not going_on.is_done():
-            return
-        self.callback_handler.on_push_begin(self.args, self.state, self.control)
-        self._save(self.args.output_dir)
-        message = f"Training in progress, step {self.state.global_step}"
-        jobs = [self._upload(self.args.output_dir, message, ignore_patterns=["_*", f"{PREFIX_CHECKPOINT_DIR}-*"])]
-        if strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
-            name = "last-checkpoint" if strategy == HubStrategy.CHECKPOINT else Path(checkpoint_folder).name
-            jobs.append(self._upload(checkpoint_folder, f"{message}, checkpoint", path_in_repo=name))
-        self.push_in_progress = PushInProgress(jobs)
-
-    @cached_property
-    def _hub(self) -> HfApi:
-        return HfApi(token=self.args.hub_token)
-
-    def _upload(self, folder: str, message: str, **options: Any) -> Any:
-        """Have a folder put up in the background, after those before it."""
-        return self._hub.upload_folder(
-            repo_id=self.hub_model_id,
-            folder_path=folder,
-            commit_message=message,
-            revision=self.args.hub_revision,
-            run_as_future=True,
-            **options,
-        )
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        if not self.args.should_save:
-            return
-        folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        if folder == Path(str(self.args.output_dir)):
-            self._finish_current_push()  # what goes up at the moment is read from these files
-        is_of_training = folder.name.startswith(PREFIX_CHECKPOINT_DIR)  # lean, as there is one after each epoch
-        with self._average_stands_in():
-            self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(
-                folder, state_dict=state_dict, with_code=not is_of_training
-            )
-        if self.processing_class is not None:
-            self.processing_class.save_pretrained(folder)
-        (folder / _ARGUMENTS_FILE).write_text(json.dumps(self.args.to_dict(), indent=2, default=str), encoding="utf-8")
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if self.args.should_save:
-            state = {"optimizer": self.optimizer.state_dict(), "scheduler": self.lr_scheduler.state_dict()}
-            state["scheduler"].pop("lr_lambdas", None)  # functions: made again from the arguments
-            if self.averager is not None:
-                state["averager"] = self.averager.state_dict(self.model)
-            save_state(state, Path(output_dir) / _OPTIMIZER_FILE)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        path = Path(checkpoint or "") / _OPTIMIZER_FILE
-        if checkpoint is not None and path.is_file():
-            state = load_state(path)
-            self.optimizer.load_state_dict(state["optimizer"])
-            state["scheduler"]["lr_lambdas"] = [None] * len(self.optimizer.param_groups)
-            self.lr_scheduler.load_state_dict(state["scheduler"])
-            if self.averager is not None:
-                self.averager.load_state_dict(state["averager"], self.model)
-
-    def _save_rng_state(self, output_dir: str) -> None:
-        save_state(random_state(), Path(output_dir) / _RANDOM_FILE.format(rank=self.args.process_index))
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        path = Path(checkpoint or "") / _RANDOM_FILE.format(rank=self.args.process_index)
-        if checkpoint is not None and path.is_file():
-            set_random_state(load_state(path))
