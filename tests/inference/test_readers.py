@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lyra_hf.errors import UserError
-from lyra_hf.inference import readers
+from lyra_hf.inference import parquet
 from lyra_hf.inference.readers import open_table, read_columns
 
 GUIDES = "id,sequence\ng1,ACGT\ng2,GGCC\n"
@@ -77,7 +77,7 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
 
 
 def test_wide_parquet_rows_make_batches_of_fewer_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_BYTES_PER_BATCH", 5000)
+    monkeypatch.setattr(parquet, "_BYTES_PER_BATCH", 5000)
     letters = [f"{index:01000}" for index in range(20)]
     pq.write_table(pa.table({"sequence": letters}), tmp_path / "t.parquet", use_dictionary=False, compression="none")
     with open_table(tmp_path / "t.parquet") as reader:

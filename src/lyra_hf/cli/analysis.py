@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UserError
+from .cluster import AddressOption, EngineOption, is_for_cluster, run_in_pieces
 from .console import counting, messages
 from .sequences import Record, read_records
 
@@ -44,6 +45,8 @@ def scan(
     ] = None,
     label: _LabelOption = None,
     device: _DeviceOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
 ) -> None:
     """Score every single substitution of a sequence, or chosen variants, against the sequence itself."""
     from ..analysis.plotting import check_picture, save
@@ -54,6 +57,14 @@ def scan(
     from ..analysis.variants import check_variant, parse_variant
     from ..inference.writers import open_writer
 
+    if is_for_cluster(engine, address):
+        from ..cluster.jobs import ScanJob
+        from ..cluster.pieces import SCANNED_LETTERS_PER_PIECE, record_pieces
+
+        told = {"--picture": picture, "--variants": variants}
+        job = ScanJob(model, label, device)
+        run_in_pieces(job, lambda: record_pieces(Path(sequence), SCANNED_LETTERS_PER_PIECE), output, address, told)
+        return
     records = read_records(sequence)
     chosen = None if variants is None else [parse_variant(text) for text in variants.split(",")]
     if picture is not None:

@@ -12,6 +12,7 @@ import typer
 from .. import __version__
 from ..errors import UserError
 from .analysis import epistasis, scan
+from .cluster import AddressOption, EngineOption, is_for_cluster, run_in_pieces
 from .console import counting, messages, print_result, speak_for_all_processes, waiting
 from .design import design, score_guides
 from .optimization import optimize
@@ -72,10 +73,19 @@ def predict(
     level: Annotated[
         float, typer.Option(help="The share of labels that `lower` to `upper` shall hold, of models with intervals.")
     ] = 0.9,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
 ) -> None:
-    """Score the sequences of a file. Columns and order are kept, and the predictions added."""
+    """Score the sequences of a file (on a cluster also of a folder). Columns are kept, and the predictions added."""
     from ..inference.files import predict_file
 
+    if is_for_cluster(engine, address):
+        from ..cluster.jobs import PredictJob
+        from ..cluster.pieces import table_pieces
+
+        job = PredictJob(model, column, pair_column, batch_size, level, device)
+        run_in_pieces(job, lambda: table_pieces(Path(input_path)), output, address)
+        return
     with counting("scoring") as on_progress:
         rows = predict_file(
             model,

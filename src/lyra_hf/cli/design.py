@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UserError
+from .cluster import AddressOption, EngineOption, is_for_cluster, run_in_pieces
 from .console import counting, messages
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def design(
         Path | None, typer.Option(help="Where bowtie's index of the genome is, or is to be kept for the next time.")
     ] = None,
     device: _DeviceOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
 ) -> None:
     """Find every site of a nuclease in a genome, on both strands (of RNA on one), and score its guides."""
     from contextlib import nullcontext
@@ -73,6 +76,19 @@ def design(
     wanted = GuideFilter(_shares(gc), max_poly_t, score)
     kind = nuclease_of(model, nuclease)
     kind = kind if pam is None else kind.with_pam(pam)
+    if is_for_cluster(engine, address):
+        from ..cluster.jobs import DesignJob
+        from ..cluster.pieces import LETTERS_PER_PIECE, record_pieces
+
+        told = {
+            "--region": region is not None,
+            "--bed": bed is not None,
+            "--top": top > 0,
+            "--offtargets": bool(offtargets),
+        }
+        job = DesignJob(model, kind, wanted, device)
+        run_in_pieces(job, lambda: record_pieces(genome, LETTERS_PER_PIECE), output, address, told)
+        return
     best = BestGuides(top, spacing, lower_is_better=kind.lower_is_better) if top else None
     regions = _regions(region, bed)
     scorer = GuideScorer(model, kind, device)

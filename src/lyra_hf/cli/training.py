@@ -129,7 +129,7 @@ def run_seeds(request: TrainRequest, output: Path, number: int, jobs: int | None
         if value is not None and value < 1:
             raise UserError(f"{option} must be at least 1, not {value}")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("--seeds starts a process for each seed by itself; start it once, without torchrun or accelerate")
+        raise UserError("--seeds starts a process for each seed by itself; start it without torchrun and accelerate")
     plan = _plan(request, output)
     first = plan.options.seed
     runs = []

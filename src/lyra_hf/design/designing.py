@@ -65,6 +65,7 @@ def design(
     wanted: GuideFilter,
     best: BestGuides | None = None,
     on_progress: Callable[[int], Any] | None = None,
+    numbers: range | None = None,
 ) -> Iterator[Guides]:
     """The guides of a genome, some at a time, in the order of its contigs, by start, the forward strand first.
 
@@ -75,12 +76,13 @@ def design(
         wanted: which guides to keep.
         best: to keep only the best of all; else every guide is kept.
         on_progress: called with the number of sites scored since the last call.
+        numbers: of which contigs, from 0; of all unless told.
 
     Raises:
         UserError: the genome cannot be read, or has not the contigs of the regions.
     """
     nuclease = scorer.nuclease
-    for contig in contigs(genome):
+    for contig in contigs(genome, numbers):
         for sites in find_sites(contig, nuclease, regions.of(contig.name, contig.ids.size)):
             guides = scorer(sites)
             guides = guides.take(wanted.wanted(nuclease, guides))

@@ -11,11 +11,10 @@ import pyarrow as pa
 from ..alphabets import DNA
 from ..errors import UserError
 from ..inference.fasta import open_fasta
-from ..inference.sources import Source, unreadable
+from ..inference.sources import Source, is_gzipped
 
 Ids = npt.NDArray[np.uint8]
 
-_GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
 _IDS = DNA.vocabulary
 _OTHER = 0  # no token's id: the byte is no nucleotide
@@ -38,14 +37,18 @@ class Contig(NamedTuple):
     ids: Ids
 
 
-def contigs(path: Path) -> Iterator[Contig]:
+def contigs(path: Path, numbers: range | None = None) -> Iterator[Contig]:
     """The contigs of a FASTA file, plain or compressed by gzip or bgzip, which its first bytes tell.
+
+    Args:
+        path: the file.
+        numbers: which of them, from 0, without gaps; all unless told.
 
     Raises:
         UserError: it cannot be read, is no FASTA file, is damaged, a letter is no nucleotide, or a name comes twice.
     """
     seen: set[str] = set()
-    with Source(path, gzipped=_is_gzipped(path)) as source:
+    with Source(path, gzipped=is_gzipped(path)) as source:
         _, batches = open_fasta(source, rows_per_batch=1024)
         for batch in batches:
             texts = batch.column("sequence")
@@ -53,15 +56,10 @@ def contigs(path: Path) -> Iterator[Contig]:
                 if name in seen:
                     raise UserError(f"{path}: two contigs are called {name!r}; give each its own name")
                 seen.add(name)
-                yield Contig(name, _encoded(texts, index, f"{path}, contig {name}"))
-
-
-def _is_gzipped(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(2) == _GZIP
-    except OSError as error:
-        raise unreadable(str(path), error) from error
+                if numbers is not None and len(seen) > numbers.stop:
+                    return
+                if numbers is None or len(seen) > numbers.start:
+                    yield Contig(name, _encoded(texts, index, f"{path}, contig {name}"))
 
 
 def _encoded(texts: pa.StringArray, index: int, place: str) -> Ids:

@@ -13,7 +13,7 @@ from .pipeline import Background, Prefetched
 from .predictor import Predictor
 from .readers import TableReader, open_table
 from .results import Predictions, result_columns
-from .writers import open_writer
+from .writers import TableWriter, open_writer
 
 
 def predict_file(
@@ -48,35 +48,62 @@ def predict_file(
         UserError: anything that the user can mend; no output is written then.
     """
     predictor = Predictor(model, device, batch_size, level)
+    with (
+        open_table(input_path, sequence_column=column) as reader,
+        open_writer(output_path, input_path=input_path) as writer,
+    ):
+        return predict_table(predictor, reader, writer, pair_column=pair_column, on_progress=on_progress)
+
+
+def predict_table(
+    predictor: Predictor,
+    reader: TableReader,
+    writer: TableWriter,
+    *,
+    pair_column: str | None = None,
+    on_progress: Callable[[int], Any] | None = None,
+) -> int:
+    """Score the sequences of an open table and write its rows with the predictions added.
+
+    Args:
+        predictor: the model.
+        reader: the table.
+        writer: where to.
+        pair_column: as of `predict_file`, as is `on_progress`.
+        on_progress: called with the number of sequences done since the last call.
+
+    Returns:
+        The number of sequences.
+
+    Raises:
+        UserError: anything that the user can mend.
+    """
     rows = 0
-    with open_table(input_path, sequence_column=column) as reader:
-        no_rows = np.empty((0, predictor.config.num_labels), dtype=np.float32)
-        spread = no_rows if predictor.config.ensemble_size > 1 else None
-        ends = no_rows if predictor.config.intervals else None
-        nothing = Predictions(no_rows, spread=spread, lower=ends, upper=ends)
-        names = free_names(result_columns(predictor.config, nothing), reader.column_names)
-        if pair_column is not None:
-            reader.check_text(pair_column)
-        predictor.check_pairs(pair_column)
+    no_rows = np.empty((0, predictor.config.num_labels), dtype=np.float32)
+    spread = no_rows if predictor.config.ensemble_size > 1 else None
+    ends = no_rows if predictor.config.intervals else None
+    nothing = Predictions(no_rows, spread=spread, lower=ends, upper=ends)
+    names = free_names(result_columns(predictor.config, nothing), reader.column_names)
+    if pair_column is not None:
+        reader.check_text(pair_column)
+    predictor.check_pairs(pair_column)
 
-        with open_writer(output_path, input_path=input_path) as writer:
+    def write(scored: tuple[pa.RecordBatch, Predictions]) -> None:
+        batch, predictions = scored
+        columns = result_columns(predictor.config, predictions)
+        writer.write(
+            pa.RecordBatch.from_arrays([*batch.columns, *columns.values()], names=[*batch.schema.names, *names])
+        )
 
-            def write(scored: tuple[pa.RecordBatch, Predictions]) -> None:
-                batch, predictions = scored
-                columns = result_columns(predictor.config, predictions)
-                writer.write(
-                    pa.RecordBatch.from_arrays([*batch.columns, *columns.values()], names=[*batch.schema.names, *names])
-                )
-
-            with Background(write) as output, Prefetched(_encoded(predictor, reader, pair_column)) as batches:
-                for batch, encoded in batches:
-                    output.put((batch, predictor.predict_encoded(encoded)))
-                    rows += len(encoded)
-                    if on_progress is not None:
-                        on_progress(len(encoded))
-                    del batch, encoded  # a chromosome would be kept while the next one is waited for
-            if rows == 0:
-                raise UserError(f"{reader.name} has no sequences")
+    with Background(write) as output, Prefetched(_encoded(predictor, reader, pair_column)) as batches:
+        for batch, encoded in batches:
+            output.put((batch, predictor.predict_encoded(encoded)))
+            rows += len(encoded)
+            if on_progress is not None:
+                on_progress(len(encoded))
+            del batch, encoded  # a chromosome would be kept while the next one is waited for
+    if rows == 0:
+        raise UserError(f"{reader.name} has no sequences")
     return rows
 
 
@@ -98,7 +125,7 @@ def _encoded(
     Raises:
         UserError: a sequence cannot be read; the message names its row.
     """
-    rows_before = 0
+    rows_before = reader.first_row
 
     def describe_row(row: int) -> str:
         return reader.describe_row(rows_before + row)

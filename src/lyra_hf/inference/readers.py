@@ -9,15 +9,14 @@ from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
-import pyarrow.parquet
 
 from ..errors import UserError
 from .delimited import open_delimited, whole_rows
 from .fasta import open_fasta
+from .parquet import open_parquet, parquet_batches, rows_that_fit
 from .sources import BLANK, Source, split_ending, unreadable, utf8_array
 
 ROWS_PER_BATCH = 65_536
-_BYTES_PER_BATCH = 64 << 20  # bounds memory where sequences are long
 _BATCHES_REMEMBERED = 16
 _NAMES_SHOWN = 30
 _LINES_SCHEMA = pa.schema([("sequence", pa.string())])
@@ -34,12 +33,14 @@ class _Content:
         schema: its columns.
         batches: its rows.
         has_records: whether its rows are FASTA records, which have names.
+        first_row: how many rows of the file are left out before these.
     """
 
     name: str
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
     has_records: bool = False
+    first_row: int = 0
 
 
 class TableReader:
@@ -52,6 +53,7 @@ class TableReader:
         schema: the columns and their types.
         sequence_column: the name of the column that holds the sequences. It is a column of text, without missing
             values except in Parquet.
+        first_row: the number, from 0, that the first row read has in the file.
     """
 
     def __init__(self, content: _Content, sequence_column: str, files: ExitStack) -> None:
@@ -60,7 +62,7 @@ class TableReader:
         self.sequence_column = sequence_column
         self._content = content
         self._files = files
-        self._rows_read = 0
+        self.first_row = self._rows_read = content.first_row
         # The names of the latest records, with the number of rows before them. All names of a large file would not
         # fit in memory.
         self._latest_ids: deque[tuple[int, pa.Array]] = deque(maxlen=_BATCHES_REMEMBERED)
@@ -116,7 +118,11 @@ class TableReader:
 
 
 def open_table(
-    path: str | Path, *, sequence_column: str = "sequence", rows_per_batch: int = ROWS_PER_BATCH
+    path: str | Path,
+    *,
+    sequence_column: str = "sequence",
+    rows_per_batch: int = ROWS_PER_BATCH,
+    row_groups: range | None = None,
 ) -> TableReader:
     """Open a file of sequences, to be read in bounded memory.
 
@@ -132,12 +138,13 @@ def open_table(
         path: the file, or "-" for standard input.
         sequence_column: the column that holds the sequences.
         rows_per_batch: the most rows in a batch. Batches have fewer where sequences are long.
+        row_groups: of a Parquet file, the row groups to read; all unless told.
 
     Raises:
         UserError: the file cannot be used, here or when its rows are read.
     """
     with ExitStack() as files:
-        content = _open_content(path, rows_per_batch, files)
+        content = _open_content(path, rows_per_batch, files, row_groups=row_groups)
         _check_columns(content, [sequence_column], "Name the one that holds the sequences with --column")
         _check_text(content, sequence_column)
         return TableReader(content, sequence_column, files.pop_all())
@@ -172,7 +179,11 @@ def read_columns(path: str | Path, columns: Sequence[str] | None = None) -> pa.T
 
 
 def _open_content(
-    path: str | Path, rows_per_batch: int, files: ExitStack, columns: Sequence[str] | None = None
+    path: str | Path,
+    rows_per_batch: int,
+    files: ExitStack,
+    columns: Sequence[str] | None = None,
+    row_groups: range | None = None,
 ) -> _Content:
     if str(path) == "-":
         source = files.enter_context(Source(None))
@@ -183,8 +194,11 @@ def _open_content(
     _look_up(path)
     ending, gzipped = split_ending(path)
     if ending == ".parquet" and not gzipped:
-        schema, batches = _open_parquet(path, rows_per_batch, files, columns)
-        return _Content(str(path), schema, batches)
+        file = open_parquet(path, files)
+        groups = range(file.num_row_groups) if row_groups is None else row_groups
+        batches = parquet_batches(path, file, min(rows_per_batch, rows_that_fit(file)), columns, groups)
+        before = sum(file.metadata.row_group(group).num_rows for group in range(groups.start))
+        return _Content(str(path), file.schema_arrow, batches, first_row=before)
     if ending not in _TEXT_OPENERS:
         raise UserError(
             f"{path}: the ending of the name tells no format that can be read; these do: "
@@ -248,40 +262,7 @@ _TEXT_OPENERS: dict[str, Callable[[Source, int], _Columns]] = {
     **dict.fromkeys((".fasta", ".fa", ".fna", ".faa", ".ffn"), open_fasta),
     ".txt": _open_lines,
 }
-
-
-def _open_parquet(path: Path, rows_per_batch: int, files: ExitStack, columns: Sequence[str] | None) -> _Columns:
-    try:
-        stream = files.enter_context(path.open("rb"))
-    except OSError as error:
-        raise unreadable(str(path), error) from error
-    try:
-        file = files.enter_context(pyarrow.parquet.ParquetFile(stream, buffer_size=1 << 20))
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
-    # A column asked for that is not there is the caller's to report.
-    present = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
-    return file.schema_arrow, _parquet_batches(path, file, min(rows_per_batch, _rows_that_fit(file)), present)
-
-
-def _parquet_batches(
-    path: Path, file: pyarrow.parquet.ParquetFile, rows_per_batch: int, columns: Sequence[str] | None
-) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from file.iter_batches(rows_per_batch, columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
-
-
-def _rows_that_fit(file: pyarrow.parquet.ParquetFile) -> int:
-    """How many rows of the widest row group make a batch of the size wanted."""
-    groups = [file.metadata.row_group(index) for index in range(file.num_row_groups)]
-    widest = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=1)
-    return max(1, int(_BYTES_PER_BATCH / max(widest, 1)))
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} is not a Parquet file, or is damaged or cut off: {str(error).splitlines()[0]}")
+ENDINGS = (*_TEXT_OPENERS, ".parquet")  # of names of files that can be read; the text ones' can have .gz behind them
 
 
 def _check_columns(content: _Content, wanted: Sequence[str], advice: str = "") -> None:

@@ -15,6 +15,7 @@ from ..errors import UserError
 
 _CHUNK_BYTES = 4 << 20
 BLANK = b" \t\n\r\v\f"
+_GZIP = b"\x1f\x8b"
 STANDARD_INPUT = "standard input"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # Excel begins its UTF-8 files with it; it is no part of the first column's name
 
@@ -24,6 +25,19 @@ def split_ending(path: Path) -> tuple[str, bool]:
     name = path.name.lower()
     bare = name.removesuffix(".gz")
     return Path(bare).suffix, bare != name
+
+
+def is_gzipped(path: Path) -> bool:
+    """Whether a file is compressed by gzip or bgzip, which its first bytes tell.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_GZIP)) == _GZIP
+    except OSError as error:
+        raise unreadable(str(path), error) from error
 
 
 def unreadable(name: str, error: OSError) -> UserError:

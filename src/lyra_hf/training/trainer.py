@@ -141,7 +141,7 @@ class LyraTrainer(TrainerWithoutPickles):
         return bool(model.training) and self.args.world_size > 1
 
     def _weight_among_processes(self, labels: Tensor) -> Tensor:
-        """By what to multiply the mean loss over a process's labels, so that the processes' mean is that over all labels.
+        """By what to multiply the mean loss over a process's labels, that the processes' mean be that over all labels.
 
         It is 1 where each process has as many labels that count.
         """
