@@ -283,3 +283,15 @@ def test_parquet_has_statistics_of_numbers_and_none_of_texts(tmp_path: Path) -> 
     group = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0)
     has = {group.column(place).path_in_schema: group.column(place).statistics for place in range(group.num_columns)}
     assert {name for name, statistics in has.items() if statistics is not None} == {"prediction"}
+
+
+def test_what_a_killed_program_left_is_removed_and_what_is_written_at_the_moment_stays(tmp_path: Path) -> None:
+    left = tmp_path / ".out.csv.0123abcd.partial"
+    left.write_bytes(b"half")
+    with open_writer(tmp_path / "out.csv") as first:
+        first.write(BATCH)
+        with open_writer(tmp_path / "out.csv") as second:
+            second.write(BATCH)
+            assert not left.exists()
+            assert len(list(tmp_path.glob(".out.csv.*.partial"))) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]

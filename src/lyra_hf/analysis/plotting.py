@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..errors import UserError
 from ..extras import needs
-from ..inference.writers import NewFile, explained
+from ..inference.outputs import NewFile, explained
 
 if TYPE_CHECKING:
     from matplotlib.colors import TwoSlopeNorm

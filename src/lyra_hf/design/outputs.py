@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
+from ..inference.outputs import NewFile, explained
 from ..inference.sources import split_ending
-from ..inference.writers import NewFile, explained, open_writer
+from ..inference.writers import open_writer
 
 _GFF_TYPE = "nuclease_binding_site"  # SO:0000059
 _NOT_ATTRIBUTES = ("contig", "start", "end", "strand", "score")

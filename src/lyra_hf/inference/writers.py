@@ -1,26 +1,21 @@
 """Writing results as CSV, TSV, JSON Lines or Parquet: a file appears under its name only when it is whole."""
 
-import gzip
-import io
-import os
-import secrets
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol, cast
+from typing import IO, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet
 
 from ..errors import UserError
+from .outputs import NewFile, Output, StandardOutput, explained
 from .rendering import delimited_header, delimited_rows, json_rows
 from .sources import split_ending
 
 _BYTES_PER_PIECE = 16 << 20  # of a batch, turned into text at a time
 _BYTES_PER_ROW_GROUP = 64 << 20
-STANDARD_OUTPUT = "standard output"
 
 
 class TableWriter:
@@ -33,7 +28,7 @@ class TableWriter:
         name: the output as messages call it.
     """
 
-    def __init__(self, output: "_Output", encoder: "_Encoder") -> None:
+    def __init__(self, output: "Output", encoder: "_Encoder") -> None:
         self.name = output.name
         self._output = output
         self._encoder = encoder
@@ -106,7 +101,7 @@ def open_writer(output: str | Path | None, *, input_path: str | Path | None = No
         UserError: nothing can be written there.
     """
     if output is None or str(output) == "-":
-        target: _Output = _StandardOutput()
+        target: Output = StandardOutput()
         return TableWriter(target, _comma_separated(target.stream))
     path = Path(output)
     ending, gzipped = split_ending(path)
@@ -221,111 +216,3 @@ _ENCODERS: dict[str, Callable[[IO[bytes]], _Encoder]] = {
     ".jsonl": _json_lines,
     ".parquet": _ParquetEncoder,
 }
-
-
-class _Output(Protocol):
-    """Where the bytes go."""
-
-    name: str
-    stream: IO[bytes]
-
-    def after_write(self) -> None: ...
-
-    def commit(self) -> None: ...
-
-    def discard(self) -> None: ...
-
-
-class _StandardOutput:
-    """Standard output, which is flushed but never closed."""
-
-    def __init__(self) -> None:
-        self.name = STANDARD_OUTPUT
-        sys.stdout.flush()  # what was printed before comes first
-        self.stream = _own_standard_output()
-
-    def after_write(self) -> None:
-        self.stream.flush()  # the next program in a pipeline need not wait
-
-    def commit(self) -> None:
-        self.stream.flush()
-
-    def discard(self) -> None:
-        """What is written is written."""
-
-
-def _own_standard_output() -> IO[bytes]:
-    """A writer to standard output that shares no lock with Python's own.
-
-    When the program ends, Python wants that lock, and would fail where a thread waits in it for somebody to read.
-    """
-    try:
-        return open(sys.stdout.fileno(), "wb", closefd=False)
-    except io.UnsupportedOperation:  # something in memory stands in for it
-        return sys.stdout.buffer
-
-
-class NewFile:
-    """A hidden file that takes its name when it is whole.
-
-    Args:
-        path: the name that it takes.
-        gzipped: whether what is written is compressed.
-
-    Attributes:
-        name: the file as messages call it.
-        stream: where to write.
-
-    Raises:
-        UserError: no file of that name can be written.
-    """
-
-    def __init__(self, path: Path, *, gzipped: bool) -> None:
-        self.name = str(path)
-        self._target = path.resolve()  # through a symbolic link to the file it names
-        if not self._target.parent.is_dir():
-            raise UserError(f"{path} cannot be written: there is no directory {path.parent}; make it first")
-        if self._target.exists() and not self._target.is_file():
-            raise UserError(f"{path} cannot be written: it is not a file")
-        if self._target.exists() and not os.access(self._target, os.W_OK):
-            raise UserError(f"{path} cannot be written: it is write-protected")
-        self._partial = self._target.with_name(f".{self._target.name}.{secrets.token_hex(4)}.partial")
-        self._file = self._partial.open("xb")
-        self.stream: IO[bytes] = self._file
-        if gzipped:
-            self.stream = self._zipped()
-
-    def _zipped(self) -> IO[bytes]:
-        try:
-            # Neither the name nor the time, so that the same rows give the same file.
-            return cast(IO[bytes], gzip.GzipFile("", "wb", fileobj=self._file, compresslevel=6, mtime=0))
-        except BaseException:
-            self.discard()
-            raise
-
-    def after_write(self) -> None:
-        """Files are written when their buffers are full."""
-
-    def commit(self) -> None:
-        """Close the file, which is whole, and give it its name."""
-        self.stream.close()
-        self._file.close()
-        self._partial.replace(self._target)
-
-    def discard(self) -> None:
-        """Close the file and remove it."""
-        for stream in (self.stream, self._file):
-            with suppress(OSError, ValueError):
-                stream.close()
-        self._partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def explained(name: str) -> Iterator[None]:
-    """Put the system's refusals in words; a broken pipe is no error of the user's and stays as it is."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UserError(f"{name} cannot be written: {error.strerror or error}") from error
