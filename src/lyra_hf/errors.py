@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_MOST_SHOWN = 60  # characters of a value that are enough to find it by
+
 
 class UserError(ValueError):
     """Something the user gave cannot be used: a file, a row, a letter, an option.
@@ -10,6 +12,12 @@ class UserError(ValueError):
     The message is one line for the person who meets it: what is wrong, where, and what to do. The command line prints
     it without a traceback and exits with status 2.
     """
+
+
+def shown(value: object) -> str:
+    """A value of the user's as a message quotes it: what would not be seen is spelled out, and what is long is cut."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
 
 
 @contextmanager

@@ -339,7 +339,7 @@ def test_bad_input_ends_with_one_line(lyra, monkeypatch, bad_files, command, mes
     ("option", "message"),
     [
         ("--epochs 0", "epochs must be at least 1, not 0"),
-        ("--learning-rate 0", "learning_rate must be above 0, not 0"),
+        ("--learning-rate 0", "learning_rate must be above 0 and finite, not 0"),
         ("--metric auroc", "no metric 'auroc' for this kind of labels; there are spearman"),
         ("--label-transform sqrt", "label_transform"),
     ],

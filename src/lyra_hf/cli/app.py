@@ -426,7 +426,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, status: int = 2) -> None:
-    sys.stderr.write("lyra-hf: " + " ".join(message.split()) + "\n")
+    line = " ".join(message.split())
+    # What a terminal would obey, as in the name of a record, is spelled out.
+    sys.stderr.write("lyra-hf: " + "".join(each if each.isprintable() else repr(each)[1:-1] for each in line) + "\n")
     raise SystemExit(status)
 
 

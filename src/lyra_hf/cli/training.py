@@ -304,9 +304,10 @@ def _table_format(request: TrainRequest) -> TableFormat:
 
 
 def _describe(table: LabelledTable, held_out: HeldOut | None, name: str, *, told: bool) -> None:
-    rows = ", ".join(f"{len(rows.encoded):,} {split}" for split, rows in table.splits.items())
+    numbers = {split: len(rows.encoded) for split, rows in table.splits.items()}
     if held_out is not None:
-        rows += f", {held_out.number:,} test"
+        numbers["test"] = held_out.number
+    rows = ", ".join(f"{number:,} {split}" for split, number in numbers.items())
     kind = table.problem_type.replace("_", " ")
     note = "" if told else " (say otherwise with --alphabet, --problem, --per-residue)"
     messages.print(f"{name}: {table.alphabet}, {kind} per {table.head}, rows: {rows}{note}")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from ..errors import UserError, as_user_error
+from ..errors import UserError, as_user_error, shown
 from ..extras import needs
 from ..inference.encoding import EncodedSequences, encode_rows, pair_positions
 from ..inference.readers import read_columns
@@ -196,7 +196,7 @@ def load_table(
     texts = _texts(table, form.sequence, places)
     if form.pair:
         texts = [one + other for one, other in zip(texts, _texts(table, form.pair, places), strict=True)]
-    alphabet = form.alphabet or guess_alphabet(texts)
+    alphabet = guess_alphabet(texts) if form.alphabet is None else form.alphabet
     splits = np.array(_splits(table, form, texts, places))
     if only_split is not None and only_split not in splits:
         there_are = ", ".join(sorted(set(splits.tolist()) - {""}))
@@ -323,7 +323,7 @@ def _texts(table: pa.Table, column: str, places: TablePlaces) -> list[str]:
     values = table[column].to_pylist()
     for index, value in enumerate(values):
         if not isinstance(value, str):
-            raise UserError(f"{places.cell(index, column)} is {value!r}, not a sequence")
+            raise UserError(f"{places.cell(index, column)} is {shown(value)}, not a sequence")
     return values
 
 
@@ -369,12 +369,12 @@ def _fold_number(value: Any, row: int, places: TablePlaces) -> int | None:
     except (TypeError, ValueError):
         number = -1
     if number not in range(NUMBER_OF_FOLDS):
-        raise UserError(f"{places.row(row)}: the fold {value!r} is none of 0 to {NUMBER_OF_FOLDS - 1}")
+        raise UserError(f"{places.row(row)}: the fold {shown(value)} is none of 0 to {NUMBER_OF_FOLDS - 1}")
     return int(number)
 
 
 def _split_name(value: Any, row: int, places: TablePlaces) -> str:
     name = "" if value is None else str(value).strip().lower()
     if name and name not in _SPLIT_NAMES:
-        raise UserError(f"{places.row(row)}: the split {value!r} is none of {', '.join(SPLITS)}")
+        raise UserError(f"{places.row(row)}: the split {shown(value)} is none of {', '.join(SPLITS)}")
     return _SPLIT_NAMES.get(name, "")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from ..inference.results import ProblemType
 from .formats import Head, TableFormat
 from .places import TablePlaces
@@ -117,7 +117,7 @@ class LabelReader:
         if isinstance(cell, str) and cell.lstrip().startswith("["):
             try:
                 return json.loads(cell)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return cell
         return cell
 
@@ -137,9 +137,9 @@ class LabelReader:
         numbers = [_as_number(value) for value in (cell if isinstance(cell, list) else [cell])]
         for number, value in zip(numbers, cell if isinstance(cell, list) else [cell], strict=True):
             if value is not None and number is None:
-                raise self.fault(index, f"is {value!r}, which is not a number")
+                raise self.fault(index, f"is {shown(value)}, which is not a number")
             if self.form.bits and number is not None and not (number.is_integer() and 0 <= number < 2**self.form.bits):
-                raise self.fault(index, f"is {value!r}, which is no mask of {self.form.bits} bits")
+                raise self.fault(index, f"is {shown(value)}, which is no mask of {self.form.bits} bits")
         if self.form.bits:
             columns = [
                 [None if number is None else int(number) >> bit & 1 for number in numbers]
@@ -192,7 +192,7 @@ class LabelReader:
             if name.isdecimal() and int(name) < len(names) and not any(known.isdecimal() for known in names):
                 return int(name)  # the class's number in place of its name
             if name not in numbers:
-                raise self.fault(index, f"is {name!r}, which is none of the classes {', '.join(names)}")
+                raise self.fault(index, f"is {shown(name)}, which is none of the classes {', '.join(names)}")
             return numbers[name]
 
         cell = row[0]
@@ -209,11 +209,11 @@ class LabelReader:
                 return float("nan")
             as_number = _as_number(value)
             if as_number is None:
-                raise self.fault(index, f"is {value!r}, which is not a number", column)
+                raise self.fault(index, f"is {shown(value)}, which is not a number", column)
             if np.isinf(as_number):
                 raise self.fault(index, "is infinite", column)
             if abs(as_number) > _LARGEST:
-                raise self.fault(index, f"is {value!r}, which is too large", column)
+                raise self.fault(index, f"is {shown(value)}, which is too large", column)
             return as_number
 
         def column(cell: Any, name: str) -> Any:

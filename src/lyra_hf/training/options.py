@@ -1,9 +1,12 @@
 """How a model is trained: the numbers that a recipe or the command line sets."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import UserError
+
+_MOST = 1_000_000_000  # epochs, and rows of a batch: beyond any use, and what a step counts with still holds it
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,14 @@ class TrainingOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name} must be at least {least}, not {getattr(self, name)}")
+            if getattr(self, name) > _MOST:
+                raise UserError(f"{name} must be at most {_MOST:,}, not {getattr(self, name):,}")
         for name in ("learning_rate", "ssm_learning_rate", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"{name} must be above 0, not {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
         if self.calibration_pieces < 0 or self.calibration_pieces == 1:
             raise UserError(f"calibration_pieces must be 0, or 2 or more, not {self.calibration_pieces}")
         if not 0 <= self.seed < 2**32:
