@@ -22,6 +22,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python training/demo.py
 
 test: $(VENV)/.dev
+	-@$(BIN)/python tools/transformers_tests.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 	@echo "The tests pass. Next: make demo, or read docs/architecture.md."
 

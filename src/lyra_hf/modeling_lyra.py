@@ -215,6 +215,12 @@ class LyraPreTrainedModel(PreTrainedModel):
         "site_weights",
     }
 
+    def post_init(self) -> None:
+        """End the making of a model: of what stays at float32, only what it has."""
+        super().post_init()
+        there = {part for name, _ in self.named_modules() for part in name.split(".")}
+        self._keep_in_fp32_modules_strict = self._keep_in_fp32_modules_strict & there
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """Initial values as the authors have them: PyTorch's own for linear maps and convolutions, S4D-Lin for S4D.
