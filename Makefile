@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test kills bench bench-quick results cards pictures docs runtime lint types clean help
+.PHONY: demo test kills bench bench-quick results cards pictures docs sbom runtime lint types clean help
 
 help:
 	@echo "make demo   set up, score real Cas9 targets, fine-tune on real peptides (a few minutes)"
@@ -15,6 +15,7 @@ help:
 	@echo "make cards    the model cards anew, from the same and training/shown"
 	@echo "make pictures  the pictures and figures of docs/theory.md and, from the tables in LYRA_HF_DATA, of the tutorial on epistasis"
 	@echo "make docs     the site, in the folder site"
+	@echo "make sbom     a bill of materials of all that is installed (CycloneDX)"
 	@echo "make runtime  the page's ONNX Runtime anew, by npm"
 	@echo "make lint   ruff, formatting and all    make types   mypy, strict"
 
@@ -49,6 +50,10 @@ pictures: $(VENV)/.dev
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site/index.html is written."
+
+sbom: $(VENV)/.dev
+	$(BIN)/cyclonedx-py environment $(VENV) --pyproject pyproject.toml -o sbom.json
+	@echo "sbom.json is written: all that is installed, with versions and licences."
 
 runtime: $(VENV)/.dev
 	$(BIN)/python tools/browser_runtime.py

@@ -207,7 +207,7 @@ class LyraPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # losses are means over the labels that count, also when gradients are accumulated
     _no_split_modules: ClassVar = ["LyraS4DLayer"]
-    _keep_in_fp32_modules_strict: ClassVar = {
+    _keep_in_fp32_modules_strict: set[str] = {  # noqa: RUF012 - never changed: models narrow it for themselves
         "convolution",
         "backward_convolution",
         "label_scale",
