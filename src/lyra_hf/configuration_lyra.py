@@ -113,6 +113,7 @@ class LyraConfig(PreTrainedConfig):
             kwargs = {name: value for name, value in kwargs.items() if name not in _OF_COPIES}
         self.pgc_hidden_sizes = list(self.pgc_hidden_sizes)
         _refuse_many(kwargs.get("num_labels"))
+        _refuse_names(self.id2label)
         # The base class would choose two outputs.
         if self.id2label is None and kwargs.get("num_labels") is None:
             kwargs["num_labels"] = 1
@@ -245,6 +246,17 @@ def _refuse_many(num_labels: Any) -> None:
     """
     if isinstance(num_labels, int) and num_labels > _MOST["num_labels"]:
         raise ValueError(f"num_labels must be at most {_MOST['num_labels']:,}, not {num_labels:,}")
+
+
+def _refuse_names(id2label: Any) -> None:
+    """Refuse names of outputs that the base class would stumble over.
+
+    Raises:
+        ValueError: they are not a dictionary of numbers and names.
+    """
+    is_dict = isinstance(id2label, dict)
+    if id2label is not None and not (is_dict and all(str(index).isdecimal() for index in id2label)):
+        raise ValueError(f"id2label must give for each output, by its number from 0 on, a name; it is {id2label!r:.60}")
 
 
 def _taken(names: Iterable[str]) -> list[str]:

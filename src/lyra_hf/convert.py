@@ -8,7 +8,7 @@ from torch import Tensor
 from .alphabets import get_alphabet
 from .checkpoints.folders import save_checkpoint
 from .configuration_lyra import LyraConfig
-from .errors import UserError, as_user_error
+from .errors import UserError, as_user_error, reason
 from .modeling_lyra import LyraForRegression, LyraForSequenceClassification
 
 # The letters behind the columns of the authors' encoder.weight, in their order.
@@ -71,7 +71,8 @@ def infer_config(state_dict: dict[str, Tensor], alphabet: str) -> LyraConfig:
     """
     state_dict = _with_our_norm_names(state_dict)
     try:
-        encoder, decoder = state_dict["encoder.weight"], state_dict["decoder.weight"]
+        hidden_size, columns = state_dict["encoder.weight"].shape
+        num_labels, _ = state_dict["decoder.weight"].shape
         widths = [state_dict[f"pgc{index}.conv.weight"].shape[0] for index in (1, 2)]
         kernel = state_dict["pgc1.conv.weight"].shape[-1]
         num_modes = state_dict["s4d.kernel.log_A_real"].shape[-1]
@@ -79,21 +80,27 @@ def infer_config(state_dict: dict[str, Tensor], alphabet: str) -> LyraConfig:
         raise UserError(
             f"the checkpoint has no tensor {error.args[0]!r}: not a state dict of the authors' Lyra"
         ) from None
+    except (ValueError, IndexError):
+        raise UserError(
+            "the checkpoint's tensors have other dimensions than encoder.weight, decoder.weight and their like: not a "
+            "state dict of the authors' Lyra"
+        ) from None
     with as_user_error():
         letters = len(get_alphabet(alphabet).letters)
-    if encoder.shape[1] != letters:
-        raise UserError(
-            f"the checkpoint's encoder takes {encoder.shape[1]} letters; the alphabet {alphabet!r} has {letters}"
+    if columns != letters:
+        raise UserError(f"the checkpoint's encoder takes {columns} letters; the alphabet {alphabet!r} has {letters}")
+    try:
+        return LyraConfig(
+            alphabet=alphabet,
+            hidden_size=hidden_size,
+            pgc_hidden_sizes=widths,
+            conv_kernel=kernel,
+            state_size=2 * num_modes,
+            num_labels=num_labels,
+            problem_type="regression" if num_labels == 1 else None,
         )
-    return LyraConfig(
-        alphabet=alphabet,
-        hidden_size=encoder.shape[0],
-        pgc_hidden_sizes=widths,
-        conv_kernel=kernel,
-        state_size=2 * num_modes,
-        num_labels=decoder.shape[0],
-        problem_type="regression" if decoder.shape[0] == 1 else None,
-    )
+    except Exception as error:  # strict dataclasses raise several kinds of errors, all with a message for the reader
+        raise UserError(f"the checkpoint's shapes are of no model of the authors': {reason(error)}") from error
 
 
 def convert_state_dict(state_dict: dict[str, Tensor], config: LyraConfig) -> dict[str, Tensor]:
@@ -122,7 +129,7 @@ def convert_state_dict(state_dict: dict[str, Tensor], config: LyraConfig) -> dic
         if authors_name == "encoder.weight":
             tensor = _reorder_letters(tensor, config.alphabet)
         if authors_name == "s4d.output_linear.0.weight":  # a 1x1 convolution is a linear map: (2H, H, 1) -> (2H, H)
-            tensor = tensor.flatten(1)
+            tensor = tensor.squeeze(-1)
         if tensor.shape != expected[name].shape:
             raise UserError(
                 f"the checkpoint's tensor {authors_name!r} has the shape {tuple(given[authors_name].shape)}; "

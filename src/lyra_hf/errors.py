@@ -1,5 +1,6 @@
 """The error that a user can mend."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,11 @@ class UserError(ValueError):
     The message is one line for the person who meets it: what is wrong, where, and what to do. The command line prints
     it without a traceback and exits with status 2.
     """
+
+
+def reason(error: BaseException) -> str:
+    """What a check of a configuration says: the last line of its error, without the name of a class of Python's."""
+    return re.sub(r"^(\w*Error): ", "", str(error).strip().rsplit("\n", 1)[-1].strip())
 
 
 def shown(value: object) -> str:

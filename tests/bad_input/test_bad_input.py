@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from bad_files import FILES
 from bad_labels import LABELS
+from bad_models import CHECKPOINTS, CONFIGS
 from bad_sequences import SEQUENCES
 from case import Case, make, one_line, snapshot
 
-CASES = [*FILES, *SEQUENCES, *LABELS]
+CASES = [*FILES, *SEQUENCES, *LABELS, *CONFIGS, *CHECKPOINTS]
 
 
 def test_names_tell_cases_apart():

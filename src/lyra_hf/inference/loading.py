@@ -13,7 +13,7 @@ from transformers.utils import logging as hf_logging
 
 from ..checkpoints import model_folder
 from ..configuration_lyra import LyraConfig
-from ..errors import UserError
+from ..errors import UserError, reason
 from ..modeling_lyra import (
     LyraForRegression,
     LyraForSequenceClassification,
@@ -25,6 +25,7 @@ _HEADS: dict[str, type[LyraPreTrainedModel]] = {
     head.__name__: head for head in (LyraForRegression, LyraForSequenceClassification, LyraForTokenClassification)
 }
 WEIGHTS = "model.safetensors"
+_DTYPES = ("F64", "F32", "F16", "BF16")  # as safetensors call them
 PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.bin")
 
 
@@ -45,7 +46,7 @@ def load_config(folder: Path) -> LyraConfig:
     try:
         config = LyraConfig.from_pretrained(folder)
     except Exception as error:  # strict dataclasses raise several kinds of errors, all with a message for the reader
-        raise UserError(f"{path}: {_last_line(error)}") from error
+        raise UserError(f"{path}: {reason(error)}") from error
     names = config.id2label or {}
     if sorted(names) != list(range(len(names))) or len(set(names.values())) != len(names):
         raise UserError(f"{path}: id2label must give each output, from 0 on, a name of its own; it is {names}")
@@ -82,7 +83,10 @@ def load_model(name_or_path: str) -> LyraPreTrainedModel:
         except UserError:
             raise
         except Exception as error:
-            raise UserError(f"{folder / WEIGHTS}: {_last_line(error)}") from error
+            raise UserError(f"{folder / WEIGHTS}: {reason(error)}") from error
+    for name, tensor in model.named_parameters():
+        if not tensor.isfinite().all():
+            raise UserError(f"{folder / WEIGHTS}: tensor {name!r} has a value that is no finite number")
     return model.eval()
 
 
@@ -142,14 +146,16 @@ def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         raise UserError(f"{folder}: no {WEIGHTS} in this folder")
     try:
         with safe_open(path, framework="pt") as weights:
-            return {key: tuple(weights.get_slice(key).get_shape()) for key in weights.keys()}  # noqa: SIM118  # no dict
+            slices = {key: weights.get_slice(key) for key in weights.keys()}  # noqa: SIM118  # no dict
+            for key, found in slices.items():
+                if found.get_dtype() not in _DTYPES:
+                    raise UserError(
+                        f"{path}: tensor {key!r} is of {found.get_dtype()}; one of {', '.join(_DTYPES)} is needed"
+                    )
+            return {key: tuple(found.get_shape()) for key, found in slices.items()}
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: not a safetensors file, or cut short ({_first_line(error)})") from error
 
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n", 1)[0]
-
-
-def _last_line(error: BaseException) -> str:
-    return str(error).strip().rsplit("\n", 1)[-1].strip()

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..configuration_lyra import LyraConfig
-from ..errors import UserError
+from ..errors import UserError, reason
 from ..inference.loading import load_model
 from ..modeling_lyra import (
     LyraForRegression,
@@ -49,7 +49,7 @@ def build_model(
             **model_options,
         )
     except Exception as error:  # strict dataclasses raise several kinds of errors, all with a message for the reader
-        raise UserError(f"model options: {str(error).strip().splitlines()[-1].strip()}") from error
+        raise UserError(f"model options: {reason(error)}") from error
     if table.head == "residue":
         model: LyraPreTrainedModel = LyraForTokenClassification(config)
     elif table.problem_type == "regression":
