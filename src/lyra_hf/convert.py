@@ -9,6 +9,7 @@ from .alphabets import get_alphabet
 from .checkpoints.folders import save_checkpoint
 from .configuration_lyra import LyraConfig
 from .errors import UserError, as_user_error, reason
+from .inference.outputs import explained
 from .modeling_lyra import LyraForRegression, LyraForSequenceClassification
 
 # The letters behind the columns of the authors' encoder.weight, in their order.
@@ -151,7 +152,8 @@ def convert_checkpoint(path: Path, output: Path, alphabet: str) -> LyraConfig:
     config = infer_config(state_dict, alphabet)
     model = (LyraForRegression if config.num_labels == 1 else LyraForSequenceClassification)(config)
     model.load_state_dict(convert_state_dict(state_dict, config), strict=False)
-    save_checkpoint(model, output)
+    with explained(str(output)):
+        save_checkpoint(model, output)
     return config
 
 

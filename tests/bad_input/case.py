@@ -24,6 +24,7 @@ class Case:
         files: what the folder holds in which the command runs.
         status: 2 for what the user can mend; 0 for what is no fault.
         stdin: what standard input holds.
+        leaves: the folder in which a training that breaks off keeps what it can go on from, but no model.
         said: how the lines begin that tell of progress before the fault is met.
     """
 
@@ -33,7 +34,8 @@ class Case:
     files: Mapping[str, Content] = field(default_factory=dict)
     status: int = 2
     stdin: bytes = b""
-    said: str | None = None
+    leaves: str | None = None
+    said: str | tuple[str, ...] | None = None
 
 
 def make(files: Mapping[str, Content], folder: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 from bad_files import FILES
 from bad_labels import LABELS
 from bad_models import CHECKPOINTS, CONFIGS
+from bad_outputs import OUTPUTS
 from bad_sequences import SEQUENCES
 from case import Case, make, one_line, snapshot
 
-CASES = [*FILES, *SEQUENCES, *LABELS, *CONFIGS, *CHECKPOINTS]
+CASES = [*FILES, *SEQUENCES, *LABELS, *CONFIGS, *CHECKPOINTS, *OUTPUTS]
 
 
 def test_names_tell_cases_apart():

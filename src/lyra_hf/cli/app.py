@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from .analysis import epistasis, scan
 from .cluster import AddressOption, EngineOption, is_for_cluster, run_in_pieces
 from .console import counting, messages, print_result, speak_for_all_processes, waiting
 from .design import design, score_guides
+from .failures import fail
 from .optimization import optimize
 
 app = typer.Typer(
@@ -23,8 +25,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-# What is wrong with the words of a command; typer gives the class no public name of its own.
-_UsageError: Any = typer.BadParameter.__base__
+
+@dataclass
+class _Settings:
+    """What is told before the name of a command.
+
+    Attributes:
+        debug: whether an error shows its traceback.
+    """
+
+    debug: bool = False
+
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A shipped name (see `lyra-hf checkpoints`) or a folder.")
@@ -50,11 +61,14 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Of an error show the traceback too.")] = False,
 ) -> None:
     """Lyra: a tiny, exact model of protein, DNA and RNA sequences."""
+    context.obj.debug = debug
 
 
 @app.command()
@@ -406,29 +420,27 @@ for command in (scan, epistasis, optimize, design, score_guides):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line: exit status 0, 2 for what the user can mend, 130 for Ctrl-C."""
+    """Run the command line.
+
+    Exit status 0; 2 for what the user can mend, 130 for Ctrl-C, 141 where nobody reads standard output any more, and 1
+    for a fault of the program itself.
+    """
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     arguments = sys.argv[1:] if arguments is None else arguments
+    settings = _Settings()
+    status = 0
     try:
-        status = app(arguments or ["--help"], standalone_mode=False)
-    except _UsageError as error:
-        _fail(f"{error.format_message()} (lyra-hf --help, and lyra-hf COMMAND --help, say what there is)")
-    except UserError as error:
-        _fail(str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", status=130)
+        # What typer does itself, but that it would take Ctrl-C and a reader that has gone for ends without a word.
+        command = typer.main.get_command(app)
+        with command.make_context(str(app.info.name), arguments or ["--help"], obj=settings) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        status = done.exit_code
     except BrokenPipeError:  # the reader of our output has gone; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
-    except OSError as error:
-        _fail(f"{error.filename or 'file'}: {error.strerror or error}")
-    raise SystemExit(status)
-
-
-def _fail(message: str, status: int = 2) -> None:
-    line = " ".join(message.split())
-    # What a terminal would obey, as in the name of a record, is spelled out.
-    sys.stderr.write("lyra-hf: " + "".join(each if each.isprintable() else repr(each)[1:-1] for each in line) + "\n")
+    except (Exception, KeyboardInterrupt) as error:
+        fail(error, debug=settings.debug)
     raise SystemExit(status)
 
 

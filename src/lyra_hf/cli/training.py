@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ..errors import UserError
 from ..extras import needs
 from ..inference.encoding import pair_positions
+from ..inference.outputs import explained
 from ..inference.readers import column_names
 from ..tasks.recipe import CONFIGURATIONS, Configuration, load_recipe
 from ..tasks.sources import find_table
@@ -91,17 +92,18 @@ def run_training(request: TrainRequest, output: Path) -> dict[str, Any]:
     table, held_out = plan.load()
     _describe(table, held_out, plan.name, told=request.task is not None)
     metric = plan.metric or default_metric(table.problem_type)
-    report = finetune(
-        table,
-        output,
-        plan.options,
-        model_options=_model_options(plan, request, table),
-        output_names=plan.output_names,
-        metric=metric,
-        held_out=held_out,
-        origin=_origin(request, plan),
-        callbacks=[TrainingProgress(metric)],
-    )
+    with explained(str(output)):
+        report = finetune(
+            table,
+            output,
+            plan.options,
+            model_options=_model_options(plan, request, table),
+            output_names=plan.output_names,
+            metric=metric,
+            held_out=held_out,
+            origin=_origin(request, plan),
+            callbacks=[TrainingProgress(metric)],
+        )
     messages.print(f"{output}: best epoch {report.best_epoch:g} by validation {report.metric}; score sequences with")
     messages.print(f"  lyra-hf predict {output} sequences.csv")
     return asdict(report)

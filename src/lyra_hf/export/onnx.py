@@ -17,6 +17,7 @@ from ..checkpoints.folders import write_bytes, write_text
 from ..errors import UserError
 from ..extras import needs
 from ..inference.loading import load_model
+from ..inference.outputs import explained
 from ..modeling_lyra import LyraForSequenceClassification, LyraForTokenClassification, LyraPreTrainedModel
 from ..tokenization_lyra import build_tokenizer
 from .all_lengths import CHUNK_LENGTH, for_all_lengths
@@ -102,8 +103,10 @@ def export_model(name_or_path: str, output: Path) -> Path:
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file; name a folder to write {FILE} to")
     path = output / FILE
-    export_onnx(model, path, Path(name_or_path).resolve().name)
-    write_text(output / TOKENIZER_FILE, build_tokenizer(model.config.alphabet).backend_tokenizer.to_str(pretty=True))
+    tokenizer = build_tokenizer(model.config.alphabet).backend_tokenizer.to_str(pretty=True)
+    with explained(str(path)):
+        export_onnx(model, path, Path(name_or_path).resolve().name)
+        write_text(output / TOKENIZER_FILE, tokenizer)
     return path
 
 

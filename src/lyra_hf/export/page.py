@@ -16,6 +16,7 @@ from ..checkpoints.folders import folder_beside
 from ..errors import UserError
 from ..extras import needs
 from ..inference.loading import load_model
+from ..inference.outputs import explained
 from ..modeling_lyra import LyraPreTrainedModel
 from .cards import CardFacts, read_card
 from .description import describe
@@ -60,7 +61,7 @@ def write_page(names: Sequence[str], folder: Path) -> Page:
         raise UserError(f"{folder} is a file; name a folder to write the page to")
     check_replaceable(folder)
     models = {name: load_model(str(path)) for name, path in folders.items()}  # all, before the first is exported
-    with folder_beside(target) as beside:
+    with explained(str(folder)), folder_beside(target) as beside:
         _copy_browser(beside)
         entries = [_write_model(model, name, folders[name], beside) for name, model in models.items()]
         licences = [entry.pop("terms") for entry in entries]

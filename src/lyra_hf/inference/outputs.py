@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol, cast
 
+from safetensors import SafetensorError
+
 from ..errors import UserError
 
 if sys.platform != "win32":
@@ -86,6 +88,8 @@ class NewFile:
 
     def __init__(self, path: Path, *, gzipped: bool) -> None:
         self.name = str(path)
+        with suppress(FileNotFoundError):
+            path.stat()  # links that lead in a circle
         self._target = path.resolve()  # through a symbolic link to the file it names
         if not self._target.parent.is_dir():
             raise UserError(f"{path} cannot be written: there is no directory {path.parent}; make it first")
@@ -142,6 +146,8 @@ def explained(name: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise UserError(f"{name} cannot be written: {error.strerror or error}") from error
+    except SafetensorError as error:  # what a disk refuses while tensors are saved comes as this
+        raise UserError(f"{name} cannot be written: {error}") from error
 
 
 def _lock(file: IO[bytes]) -> bool:
