@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 from case import DNA, Case
-from contents import GOOD, cut, fasta, folder, link_to, one_long_line, parquet, table, unreadable, zipped
+from contents import GOOD, cut, fasta, folder, link_to, model, one_long_line, parquet, table, unreadable, zipped
 
-PREDICT = "predict lyra-cas9"
+PREDICT, SMALL = "predict lyra-cas9", "predict model"
 _ROWS = parquet(sequence=[DNA] * 1000)
 _BOTH = table(f"{DNA},1", header="sequence,y")
 
@@ -251,44 +251,44 @@ FILES = [
     # What looks bad and is not.
     Case(
         "a byte order mark",
-        f"{PREDICT} a.csv -o out.csv",
+        f"{SMALL} a.csv -o out.csv",
         ("2 sequences scored: out.csv",),
-        {"a.csv": b"\xef\xbb\xbf" + GOOD},
+        {"a.csv": b"\xef\xbb\xbf" + GOOD, "model": model()},
         status=0,
     ),
     Case(
         "CRLF",
-        f"{PREDICT} a.csv -o out.csv",
+        f"{SMALL} a.csv -o out.csv",
         ("2 sequences scored",),
-        {"a.csv": GOOD.replace(b"\n", b"\r\n")},
+        {"a.csv": GOOD.replace(b"\n", b"\r\n"), "model": model()},
         status=0,
     ),
     Case(
         "CR alone",
-        f"{PREDICT} a.csv -o out.csv",
+        f"{SMALL} a.csv -o out.csv",
         ("2 sequences scored",),
-        {"a.csv": GOOD.replace(b"\n", b"\r")},
+        {"a.csv": GOOD.replace(b"\n", b"\r"), "model": model()},
         status=0,
     ),
     Case(
         "no newline at the end",
-        f"{PREDICT} a.csv -o out.csv",
+        f"{SMALL} a.csv -o out.csv",
         ("2 sequences scored",),
-        {"a.csv": GOOD.rstrip()},
+        {"a.csv": GOOD.rstrip(), "model": model()},
         status=0,
     ),
     Case(
         "blank lines",
-        f"{PREDICT} a.csv -o out.csv",
+        f"{SMALL} a.csv -o out.csv",
         ("2 sequences scored",),
-        {"a.csv": GOOD.replace(b"\n", b"\n\n")},
+        {"a.csv": GOOD.replace(b"\n", b"\n\n"), "model": model()},
         status=0,
     ),
     Case(
         "CRLF in fasta",
-        f"{PREDICT} a.fa -o out.csv",
+        f"{SMALL} a.fa -o out.csv",
         ("1 sequences scored",),
-        {"a.fa": fasta(a=DNA).replace(b"\n", b"\r\n")},
+        {"a.fa": fasta(a=DNA).replace(b"\n", b"\r\n"), "model": model()},
         status=0,
     ),
 ]

@@ -1,13 +1,14 @@
 """Sequences that a model cannot read, in files and on the command line."""
 
-from case import DNA, Case
+from case import DNA, Case, Content
 from contents import fasta, labelled, model, parquet, table
 
-PREDICT, DESIGN = "predict lyra-cas9 a.csv -o out.csv", "design a.fa --model lyra-cas9 -o out.tsv"
+PREDICT, SMALL = "predict lyra-cas9 a.csv -o out.csv", "predict model a.csv -o out.csv"
+DESIGN = "design a.fa --model lyra-cas9 -o out.tsv"
 _WITH_LETTER = "is not in the dna alphabet"
 
 
-def _in_table(sequence: str) -> dict[str, bytes]:
+def _in_table(sequence: str) -> dict[str, Content]:
     return {"a.csv": table(DNA, f'"{sequence}"')}
 
 
@@ -31,8 +32,8 @@ SEQUENCES = [
     Case("a stop", PREDICT, ("a.csv, row 2", "'*' at position 5"), _in_table("ACGT*")),
     Case("a protein", PREDICT, ("a.csv, row 2", _WITH_LETTER), _in_table("MKLVEF")),
     Case("a formula of a spreadsheet", PREDICT, ("a.csv, row 2", "'='"), _in_table("=A1+A2")),
-    Case("a blank inside", PREDICT, ("2 sequences scored",), _in_table("AC GT"), status=0),
-    Case("a newline inside", PREDICT, ("2 sequences scored",), _in_table("AC\nGT"), status=0),
+    Case("a blank inside", SMALL, ("2 sequences scored",), _in_table("AC GT") | {"model": model()}, status=0),
+    Case("a newline inside", SMALL, ("2 sequences scored",), _in_table("AC\nGT") | {"model": model()}, status=0),
     Case("a control character", PREDICT, ("a.csv, row 2", "position 2"), _in_table("A\x1b[31mT")),
     Case(
         "a bad letter in a late batch",
@@ -131,10 +132,10 @@ SEQUENCES = [
         {"a.parquet": parquet(sequence=[1, 2], y=[1.0, 2.0])},
     ),
     # What looks bad and is not.
-    Case("one letter", PREDICT, ("2 sequences scored",), _in_table("A"), status=0),
-    Case("all N", PREDICT, ("2 sequences scored",), _in_table("N" * 30), status=0),
-    Case("lower case", PREDICT, ("2 sequences scored",), _in_table(DNA.lower()), status=0),
-    Case("blanks around", PREDICT, ("2 sequences scored",), _in_table(f" {DNA} "), status=0),
+    Case("one letter", SMALL, ("2 sequences scored",), _in_table("A") | {"model": model()}, status=0),
+    Case("all N", SMALL, ("2 sequences scored",), _in_table("N" * 30) | {"model": model()}, status=0),
+    Case("lower case", SMALL, ("2 sequences scored",), _in_table(DNA.lower()) | {"model": model()}, status=0),
+    Case("blanks around", SMALL, ("2 sequences scored",), _in_table(f" {DNA} ") | {"model": model()}, status=0),
     Case(
         "10 million letters",
         "predict model a.fa -o out.jsonl",
